@@ -1,0 +1,73 @@
+# Everything a person does here is one of these targets; `make` alone lists them.
+# Options: PYTHON=python3.13 (which interpreter makes .venv), ARGS='...' (passed on by run, bench,
+# mutants), PYTEST_ARGS='...' (passed on by test), JOBS=4 (test processes).
+
+PYTHON ?= python3
+ARGS ?=
+PYTEST_ARGS ?=
+JOBS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# Without this, pyright asks PyPI for a newer release of itself at every start.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(if $(CI),--quiet) -c constraints.txt
+
+# In CI: no colours, every outcome but a pass explained, the slowest tests named.
+ifdef CI
+PYTEST_OUTPUT := --color=no -q -ra --durations=15
+else
+PYTEST_OUTPUT := -q
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format bench mutants clean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Make .venv with everything pinned (the other targets do it by themselves)
+
+# The only step that needs the network. torch and the build backend come first: torch, so that
+# nothing else chooses its version; the backend, so that no unpinned one is fetched for the build.
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -x $(BIN)/pip || command -v $(PYTHON) >/dev/null || { echo "make: there is no '$(PYTHON)'; choose an interpreter: make PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("make: nba_gym needs Python 3.11, 3.12 or 3.13 and $(PYTHON) is %d.%d; choose another: make PYTHON=python3.12" % v)'
+	@test -x $(BIN)/pip || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing pinned dependencies into $(VENV) (some minutes the first time)"
+	@$(PIP_INSTALL) torch hatchling
+	@$(PIP_INSTALL) --no-build-isolation -e '.[dev]'
+	@$(BIN)/python -m pip check
+	@touch $@
+
+run: $(INSTALLED) ## Fit, train, compare, export and report: the first comparison, on real records
+	$(BIN)/python -m experiments.first_comparison $(ARGS)
+
+# One OpenMP thread for each test process: spinning pools that outnumber the cores starve each
+# other. A test about threads sets its own number.
+test: check ## All checks, then all tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(PYTEST_OUTPUT) $(PYTEST_ARGS)
+
+check: $(INSTALLED) ## Lint, format, types and import direction
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
+
+format: $(INSTALLED) ## Rewrite files in the house format, with the safe fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# To measure EnvPool beside us: .venv/bin/pip install -c constraints.txt -e '.[bench]'
+bench: $(INSTALLED) ## Measure throughput side by side with peers in one run
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+mutants: $(INSTALLED) ## Plant faults one by one and show that the tests catch each
+	$(BIN)/python -m tests.mutants.run $(ARGS)
+
+clean: ## Remove caches and build output; keeps .venv and runs
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

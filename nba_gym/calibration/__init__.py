@@ -1,0 +1,38 @@
+"""Fitting models of customer heterogeneity to real transactions.
+
+A log of transactions is summarised per customer, and each model has a module of its own with one
+function that fits it and one frozen result::
+
+    summary = summarise(read_cdnow(), calibration_weeks=39)
+    purchases = fit_bg_nbd(summary.frequency, summary.recency, summary.age)
+    spend = fit_gamma_gamma(summary.frequency, summary.mean_spend)
+
+A further model is a further module: it checks its columns with ``inputs``, writes down the
+log-likelihood of each customer and hands it to ``likelihood.maximise``.
+"""
+
+from nba_gym.calibration.bg_nbd import BgNbdErrors, BgNbdFit, fit_bg_nbd
+from nba_gym.calibration.gamma_gamma import GammaGammaErrors, GammaGammaFit, fit_gamma_gamma
+from nba_gym.calibration.histogram import frequency_histogram
+from nba_gym.calibration.transactions import (
+    CustomerSummary,
+    TransactionLog,
+    read_cdnow,
+    summarise,
+    transaction_log,
+)
+
+__all__ = [
+    "BgNbdErrors",
+    "BgNbdFit",
+    "CustomerSummary",
+    "GammaGammaErrors",
+    "GammaGammaFit",
+    "TransactionLog",
+    "fit_bg_nbd",
+    "fit_gamma_gamma",
+    "frequency_histogram",
+    "read_cdnow",
+    "summarise",
+    "transaction_log",
+]

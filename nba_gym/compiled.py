@@ -1,0 +1,62 @@
+"""Typed decorators around Numba, so that compiled code keeps its Python types for pyright.
+
+Two kinds of compiled function exist in nba_gym:
+
+* ``scalar``: a small pure function of numbers (one equation). It is always inlined into its
+  caller, so a loop over customers around it can be vectorised by LLVM. Write it without early
+  returns and choose between values with ``a if condition else b``: that becomes a select
+  instruction instead of a branch.
+* ``entry``: a function that Python calls with arrays. It releases the interpreter lock and is
+  cached on disk.
+
+``fastmath`` stays off everywhere: no reassociation and no fused multiply-add, so results are the
+same to the bit on every IEEE-754 machine. With ``NUMBA_DISABLE_JIT=1`` both run as plain Python,
+for coverage and debugging.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba  # pyright: ignore[reportMissingTypeStubs]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def scalar(function: F) -> F:
+    """Compile a pure function of numbers and inline it into every caller."""
+    compile_ = cast(Any, numba).njit(forceinline=True, error_model="numpy", fastmath=False)
+    return cast(F, compile_(function))
+
+
+def entry(make: Callable[[str], F]) -> F:
+    """Compile what ``make`` returns, callable from Python, without the lock, cached on disk.
+
+    Numba's cache looks only at the file of the function itself, not at the files of the functions
+    it calls, so an edited equation would go on running in its old form. ``make`` is therefore a
+    factory that takes the digest of all compiled sources and mentions it in the function it
+    returns: closure variables are part of Numba's cache key.
+
+    Args:
+        make: Takes ``source_digest()`` and returns the Python function to compile. The function
+            must refer to the digest.
+    """
+    compile_ = cast(Any, numba).njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
+    return cast(F, compile_(make(source_digest())))
+
+
+@cache
+def source_digest() -> str:
+    """SHA-256 over every source file of the package that holds compiled functions."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    folders = ("customer", "records", "engagement", "scenario", "truth")
+    files = [*package.glob("*.py"), *(f for d in folders for f in (package / d).glob("*.py"))]
+    for file in sorted(files):
+        digest.update(file.name.encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

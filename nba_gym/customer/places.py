@@ -1,0 +1,106 @@
+"""Where the hidden half lies on the worktable: luck, traits, state, odds and hidden events.
+
+The firm never sees any of this. ``nba_gym.records``, ``nba_gym.engagement`` and
+``nba_gym.policies`` are forbidden to import this module (checked by import-linter).
+"""
+
+from __future__ import annotations
+
+from nba_gym.lanes import PlaceBook
+from nba_gym.records import features
+
+BOOK = PlaceBook("customer", features.BOOK.end)
+NEEDS = PlaceBook("need", features.NEEDS.end)
+CHANNELS = PlaceBook("channel", features.CHANNELS.end)
+_at, _of_need, _of_channel = BOOK.place, NEEDS.place, CHANNELS.place
+
+# --- traits: drawn at birth, never change ---------------------------------------------------------
+PERSONA = _at("persona", "index of the persona", stored=True)
+PRICE_SENSITIVITY = _at("price_sensitivity", "psi, > 0", stored=True)
+TOLERANCE = _at("tolerance", "tau, contact tolerance, > 0; divides fatigue", stored=True)
+BASELINE_LOYALTY = _at("baseline_loyalty", "lbar [0, 1]", stored=True)
+PURCHASE_PROPENSITY = _at("purchase_propensity", "b, utility of buying", stored=True)
+LEAVING_PROPENSITY = _at("leaving_propensity", "h, log-odds of leaving", stored=True)
+SPEND_LEVEL = _at("spend_level", "m, mean list value of a purchase, in currency", stored=True)
+ATTENTION = _of_channel("attention", "alpha_c [0, 1]", stored=True)
+ARRIVAL_RATE = _of_need("arrival_rate", "beta_k, per period, >= 0", stored=True)
+
+# --- state: changes with what happens -------------------------------------------------------------
+LOYALTY = _at("loyalty", "l [0, 1]", stored=True)
+FATIGUE = _at("fatigue", "f >= 0", stored=True)
+REFERENCE = _at("reference_discount", "rho, remembered discount [0, 1)", stored=True)
+PROBLEM = _at("problem", "g, 1 while a service problem is open", stored=True)
+ALIVE = _at("alive", "1 until the customer has left, told or not", stored=True)
+NEED = _of_need("need", "n_k [0, 1]", stored=True)
+AWARENESS = _of_need("awareness", "w_k [0, 1]", stored=True)
+
+# --- luck: uniform random numbers of this period, four to a block of the generator -----------------
+LUCK_NOTICE = _at("luck_notice", "uniform: is the contact noticed?")
+LUCK_RESPOND = _at("luck_respond", "uniform: is there a response?")
+LUCK_BUY = _at("luck_buy", "uniform: how many purchases?")
+LUCK_CHOICE = _at("luck_choice", "uniform: for which need?")
+LUCK_SPEND = _at("luck_spend", "uniform: how much is spent?")
+LUCK_DROPOUT = _at("luck_dropout", "uniform: left after a purchase?")
+LUCK_LEAVE = _at("luck_leave", "uniform: left at the end of the period?")
+LUCK_OPT_OUT = _at("luck_opt_out", "uniform: consent withdrawn?")
+LUCK_PROBLEM = _at("luck_problem", "uniform: does a problem arise or end?")
+LUCK_COMPLAIN = _at("luck_complain", "uniform: is the problem told?")
+LUCK_VISIT = _at("luck_visit", "uniform: does the customer come in?")
+LUCK_BASKET = _at("luck_basket", "uniform: is a basket abandoned?")
+LUCK_REFERRAL = _at("luck_referral", "uniform: is somebody brought in?")
+LUCK_SOLVE = _at("luck_solve", "uniform: does the service solve the problem?")
+LUCK_READING = _at("luck_reading", "uniform: noise in the stated satisfaction")
+LUCK_EXTRA = _at("luck_extra", "uniform: fourth word of the block, not used")
+LUCK_ARRIVAL = _of_need("luck_arrival", "uniform: does the need arise?")
+LUCK_SIGNAL = _of_need("luck_signal", "uniform: does browsing point at the need?")
+LUCK_ANSWER = _of_need("luck_answer", "uniform: noise in the stated need")
+LUCK_NEED_EXTRA = _of_need("luck_need_extra", "uniform: fourth word of the block, not used")
+
+# --- looked up for this action and season ---------------------------------------------------------
+ACT_REACH = _at("act_reach", "share of contacts that can be noticed [0, 1]")
+ACT_ATTENTION = _at("act_attention", "attention on the action's channel [0, 1]; 1 inbound")
+ACT_INTRUSIVENESS = _at("act_intrusiveness", "fatigue put on by the contact, >= 0")
+ACT_LOG_PRICE = _at("act_log_price", "log(1 - discount), <= 0")
+ACT_OFFER = _at("act_offer", "1 if the action offers something to buy")
+ACT_CARE = _at("act_care", "strength of care or reward [0, 1]")
+ACT_SERVICE = _at("act_service", "probability that a noticed contact solves the problem [0, 1]")
+ACT_RETAIN = _at("act_retain", "1 if the action asks to stay")
+ACT_PRESSURE = _at("act_pressure", "pressure put on the customer [0, 1]")
+ACT_RESPONSE_BASE = _at("act_response_base", "response probability when irrelevant [0, 1]")
+ACT_RESPONSE_SLOPE = _at("act_response_slope", "response probability added by relevance [0, 1]")
+SEASON_UTILITY = _of_need("season_utility", "season_k(t), utility")
+SEASON_ARRIVAL = _of_need("season_arrival", "factor on the arrival rate, >= 0")
+
+# --- odds: step 3, all probabilities of the period in closed form ---------------------------------
+RELEVANCE = _at("relevance", "r [0, 1]")
+STRAIN = _at("strain", "f / tau >= 0")
+STRONGEST_NEED = _at("strongest_need", "max_k n_k [0, 1]")
+LOG_REFERENCE = _at("log_reference", "log(1 - rho) <= 0")
+EXCITEMENT = _at("excitement", "scratch: sum_j X_jk n_j >= 0")
+P_NOTICE = _at("p_notice", "probability that the contact is noticed")
+P_RESPOND = _at("p_respond", "probability of a response, given noticed")
+P_OPT_OUT = _at("p_opt_out", "probability of opting out, given noticed")
+P_DROPOUT = _at("p_dropout", "probability of leaving after each purchase")
+P_LEAVE_QUIET = _at("p_leave_quiet", "probability of leaving, nothing noticed")
+P_LEAVE_NOTICED = _at("p_leave_noticed", "probability of leaving, contact noticed")
+P_LEAVE_ACCEPTED = _at("p_leave_accepted", "probability of leaving, retention accepted")
+P_PROBLEM = _at("p_problem", "probability that a problem is open after this period's chance")
+P_VISIT = _at("p_visit", "probability of an inbound visit next period")
+P_REFERRAL = _at("p_referral", "probability of a referral, given a purchase")
+P_BASKET = _of_need("p_basket", "probability of an abandoned basket, given no purchase")
+P_ARRIVAL = _of_need("p_arrival", "probability that the need arises")
+P_SIGNAL = _of_need("p_signal", "probability of a browsing signal")
+WEIGHT_QUIET = _of_need("weight_quiet", "exp(U_k), nothing noticed")
+WEIGHT_NOTICED = _of_need("weight_noticed", "exp(U_k), contact noticed")
+TOTAL_QUIET = _at("total_quiet", "sum of exp(U_k), nothing noticed")
+TOTAL_NOTICED = _at("total_noticed", "sum of exp(U_k), contact noticed")
+
+# --- hidden events of the period ------------------------------------------------------------------
+NOTICED = _at("noticed", "1 if the contact was noticed")
+LEFT = _at("left", "1 if the customer left in this period")
+PROBLEM_AFTER = _at("problem_after", "1 if a problem is open after this period")
+PROBLEM_SOLVED = _at("problem_solved", "1 if the service ended a problem")
+ARISEN = _of_need("arisen", "1 if the need arose")
+BASKET_SUM = _at("basket_sum", "scratch: cumulative probability of a basket")
+BUYS = _of_need("buys", "1 if purchases were for the need")
+

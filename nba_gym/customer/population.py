@@ -1,0 +1,238 @@
+"""A batch of simulated customers: the arrays, and the calls into the compiled kernel.
+
+This is the engine under every environment. It knows nothing of Gymnasium.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba_gym.customer import kernel
+from nba_gym.customer import places as hidden_half
+from nba_gym.customer.kernel import Outcome, Rules, State
+from nba_gym.engagement.rules import RuleBook, compile_rules
+from nba_gym.lanes import LANES, Scratch
+from nba_gym.records import places as visible_half
+from nba_gym.records.events import event_places
+from nba_gym.records.features import Feature, feature_table
+from nba_gym.records.places import stored_bits, stored_places
+from nba_gym.scenario.parameters import Parameters, pack
+from nba_gym.scenario.schema import Scenario
+
+HIDDEN_BOOKS = (hidden_half.BOOK, hidden_half.NEEDS, hidden_half.CHANNELS)
+VISIBLE_BOOKS = (visible_half.BOOK, visible_half.NEEDS, visible_half.CHANNELS)
+CUSTOMERS_PER_THREAD = 4096
+"""Below this many customers a second thread costs more than it saves."""
+
+
+class Population:
+    """``n`` customers of a scenario, living in step.
+
+    Args:
+        scenario: The world.
+        n: Number of customers.
+        hidden: Whether observations also show the hidden half (for oracles).
+        record: Whether events are kept after each step.
+        threads: Threads of the kernel; ``None`` for as many as pay, at most one a core. The
+            journeys do not depend on it.
+
+    Attributes:
+        scenario: The world.
+        n: Number of customers.
+        features: What the columns of an observation mean.
+        rule_book: The engagement policy, compiled.
+        out: Arrays that the next step overwrites.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        n: int,
+        *,
+        hidden: bool = False,
+        record: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        self.scenario = scenario
+        self.n = n
+        self.rule_book: RuleBook = compile_rules(scenario)
+        self.parameters: Parameters = pack(scenario)
+        columns = feature_table(scenario) + (hidden_table(scenario) if hidden else [])
+        self.features: tuple[Feature, ...] = tuple(feature for feature, _ in columns)
+        self.rules = self._pack_rules([place for _, place in columns])
+        self.n_tiles = -(-n // LANES)
+        self.state = self._new_state()
+        self.record = record
+        self.out = self.new_outcome()
+        self.threads = self._choose_threads(threads)
+        self._scratch = [Scratch() for _ in range(self.threads)]
+        self._pool: ThreadPoolExecutor | None = None
+
+    def _pack_rules(self, features: list[int]) -> Rules:
+        world, book = self.parameters, self.rule_book
+        k, c = self.scenario.n_needs, self.scenario.n_channels
+        self._stored = stored_places((*VISIBLE_BOOKS, *HIDDEN_BOOKS), k, c)
+        self._offsets = [at for ats in self._stored.values() for at in ats]
+        return Rules(
+            world=world.world,
+            actions=world.actions,
+            channels=world.channels,
+            needs=world.needs,
+            excitation=world.excitation,
+            seasons=world.seasons,
+            waves=world.waves,
+            spend_noise=world.spend_noise,
+            personas=world.personas,
+            traits=world.traits,
+            links=world.links,
+            blocked_by=book.blocked_by,
+            windows=book.windows,
+            shut=book.shut,
+            offsets=np.array(self._offsets, dtype=np.int64),
+            bit_offsets=np.array(stored_bits(c), dtype=np.int64),
+            features=np.array(features, dtype=np.int64),
+            event_offsets=np.array(event_places(self.scenario), dtype=np.int64),
+        )
+
+    def _new_state(self) -> State:
+        tiles = self.n_tiles
+        return State(
+            values=np.zeros((tiles, len(self.rules.offsets), LANES), dtype=np.float32),
+            bits=np.zeros((tiles, len(self.rules.bit_offsets), LANES), dtype=np.uint32),
+            identity=np.zeros((tiles, 2 * LANES), dtype=np.uint64),
+            conditions=np.zeros(tiles * LANES, dtype=np.uint64),
+            ended=np.ones(tiles * LANES, dtype=np.uint8),
+        )
+
+    def new_outcome(self) -> Outcome:
+        """Fresh arrays for what a step reports."""
+        n, rules = self.n, self.rules
+        shape = (n, len(rules.features)), (n, len(rules.blocked_by))
+        return Outcome(
+            observations=np.empty(shape[0], dtype=np.float32),
+            masks=np.empty(shape[1], dtype=np.int8),
+            ledger=np.empty((n, kernel.N_LINES)),
+            rewards=np.empty(n),
+            terminated=np.empty(n, dtype=np.bool_),
+            truncated=np.empty(n, dtype=np.bool_),
+            forbidden=np.empty(n, dtype=np.bool_),
+            final_observations=np.empty(shape[0], dtype=np.float32),
+            final_masks=np.empty(shape[1], dtype=np.int8),
+            events=np.empty((n if self.record else 0, len(rules.event_offsets))),
+        )
+
+    def _choose_threads(self, wanted: int | None) -> int:
+        if wanted is None:
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+            wanted = min(cores, self.n // CUSTOMERS_PER_THREAD)
+        return max(1, min(wanted, self.n_tiles))
+
+    def begin(
+        self, newborn: NDArray[np.bool_], seeds: NDArray[np.uint64], customers: NDArray[np.uint64]
+    ) -> None:
+        """Let customers be born where ``newborn`` is true, and observe everybody.
+
+        Args:
+            newborn: Which places begin a new journey, ``(n,)``.
+            seeds: The world's seed by place, ``(n,)``; read where ``newborn``.
+            customers: The customer's number by place, ``(n,)``; read where ``newborn``.
+        """
+        marked = np.zeros(self.n_tiles * LANES, dtype=np.bool_)
+        marked[: self.n] = newborn
+        places = np.flatnonzero(marked)
+        tile, lane = places // LANES, places % LANES
+        self.state.identity[tile, lane] = seeds[places]
+        self.state.identity[tile, LANES + lane] = customers[places]
+        out = self.out
+
+        def work(first: int, last: int, scratch: Scratch) -> None:
+            kernel.begin_tiles(
+                first, last, self.n, marked, self.state, self.rules, out.observations, out.masks,
+                scratch.table, scratch.words,
+            )
+
+        self._run(work)
+
+    def step(self, actions: NDArray[np.int64], mode: int) -> Outcome:
+        """Live one period.
+
+        Args:
+            actions: Chosen actions, ``(n,)``; a forbidden one becomes waiting.
+            mode: ``DISABLED``, ``NEXT_STEP`` or ``SAME_STEP`` of the kernel.
+
+        Returns:
+            ``self.out``; the next step overwrites it.
+        """
+        def work(first: int, last: int, scratch: Scratch) -> None:
+            kernel.step_tiles(
+                first, last, self.n, mode, actions, self.state, self.rules, self.out,
+                scratch.table, scratch.words,
+            )
+
+        self._run(work)
+        return self.out
+
+    def _run(self, work: Callable[[int, int, Scratch], None]) -> None:
+        """Share the tiles out among the threads."""
+        if self.threads == 1:
+            work(0, self.n_tiles, self._scratch[0])
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="nba_gym")
+        edges = np.linspace(0, self.n_tiles, self.threads + 1).astype(int).tolist()
+        parts = list(zip(edges[:-1], edges[1:], strict=True))
+        waiting = [
+            self._pool.submit(work, first, last, scratch)
+            for (first, last), scratch in zip(parts[1:], self._scratch[1:], strict=True)
+        ]
+        work(*parts[0], self._scratch[0])
+        for part in waiting:
+            part.result()
+
+    def read(self, name: str) -> NDArray[Any]:
+        """A stored quantity of all customers by name, e.g. ``"loyalty"``; for tests and plots.
+
+        Returns:
+            ``(n, 1)``, or ``(n, needs)`` or ``(n, channels)`` for quantities by need or channel.
+
+        Raises:
+            KeyError: If nothing of that name is stored.
+        """
+        at = [self._offsets.index(place) for place in self._stored[name]]
+        lanes = self.state.values[:, at, :].transpose(0, 2, 1)
+        return lanes.reshape(-1, len(at))[: self.n]
+
+    def write(self, name: str, values: Any) -> None:
+        """Set a stored quantity of all customers by name; for experiments and tests.
+
+        Args:
+            name: As for :meth:`read`.
+            values: Broadcast to the shape that :meth:`read` returns.
+        """
+        at = [self._offsets.index(place) for place in self._stored[name]]
+        full = np.zeros((self.n_tiles * LANES, len(at)), dtype=np.float32)
+        full[: self.n] = values
+        self.state.values[:, at, :] = full.reshape(-1, LANES, len(at)).transpose(0, 2, 1)
+
+
+def hidden_table(scenario: Scenario) -> list[tuple[Feature, int]]:
+    """The hidden half as features, for ``observe="everything"``; raw, not scaled."""
+    suffixes = {
+        "need": [f".{need.name}" for need in scenario.needs],
+        "channel": [f".{channel.name}" for channel in scenario.channels],
+    }
+    columns: list[tuple[Feature, int]] = []
+    for book in HIDDEN_BOOKS:
+        for place in book.places.values():
+            absolute = place.absolute(scenario.n_needs, scenario.n_channels)
+            for suffix, at in zip(suffixes.get(book.kind, [""]), absolute, strict=True):
+                name = f"hidden.{place.name}{suffix}"
+                feature = Feature(name, -np.inf, np.inf, "raw", place.meaning)
+                columns += [(feature, at)] if place.stored else []
+    return columns

@@ -1,0 +1,109 @@
+"""One period of a customer's life, in six steps. The page to read first.
+
+A customer has a hidden half (needs, awareness, loyalty, fatigue, price memory, an open problem) and
+a visible half (what the firm's records show). The only bridge between them is the events of a
+period. The order never changes:
+
+1. observe   what the records show: features and the allowed actions (``observe``)
+2. decide    a policy picks one allowed action, or waits (outside of this file)
+3. respond   hidden state + action -> probabilities, in closed form
+4. draw      probabilities + this customer's luck -> events
+5. settle    events -> money
+6. live on   events -> next hidden state, and next records
+
+Every step works on a tile of ``LANES`` customers that lie side by side on the worktable
+(``nba_gym.lanes``): quantity ``LOYALTY`` of lane ``j`` is ``table[LOYALTY + j]``. The loops over
+lanes are in the modules named below; the equations themselves are one-line functions without
+loops, one mechanism a file: ``response``, ``purchase``, ``needs``, ``relationship``, ``leaving``,
+``service``.
+"""
+
+from __future__ import annotations
+
+from nba_gym.compiled import scalar
+from nba_gym.customer.draw import draw_events
+from nba_gym.customer.live_on import live_on
+from nba_gym.customer.look_up import look_up
+from nba_gym.customer.luck import draw_luck
+from nba_gym.customer.respond import respond
+from nba_gym.engagement.rules import update_conditions
+from nba_gym.records.features import observe_history
+from nba_gym.records.history import update_history
+from nba_gym.records.ledger import settle
+from nba_gym.scenario.parameters import Array, World
+
+
+@scalar
+def live_one_period(
+    table: Array,
+    words: Array,
+    identity: Array,
+    actions: Array,
+    channels: Array,
+    needs: Array,
+    excitation: Array,
+    seasons: Array,
+    spend_noise: Array,
+    world: World,
+    n_needs: int,
+    n_channels: int,
+) -> None:
+    """Steps 3 to 6 for a tile of customers whose actions have been decided.
+
+    Args:
+        table: Worktable; ``ACTION`` holds what step 2 decided for each lane.
+        words: Bit histories of the tile.
+        identity: Seeds and customer numbers of the tile.
+        actions: The catalogue of actions.
+        channels: The table of channels.
+        needs: The table of needs.
+        excitation: How needs excite one another.
+        seasons: Utility and arrivals by season.
+        spend_noise: Quantiles of one transaction's factor.
+        world: All scalar coefficients of the scenario.
+        n_needs: Needs in use.
+        n_channels: Channels in use.
+    """
+    # 3. respond: what is this action, and how likely is everything now?
+    look_up(table, actions, seasons, n_needs)
+    respond(table, excitation, world, n_needs)
+
+    # 4. draw: what happens, given this customer's luck?
+    draw_luck(table, identity, n_needs)
+    draw_events(table, needs, channels, spend_noise, world, n_needs, n_channels)
+
+    # 5. settle: what is it worth?
+    settle(table, needs, world, n_needs)
+
+    # 6. live on: how does it change the customer, and what do the records keep of it?
+    live_on(table, world, n_needs)
+    update_history(table, words, channels, world, n_needs, n_channels)
+
+
+@scalar
+def observe(
+    table: Array,
+    words: Array,
+    channels: Array,
+    windows: Array,
+    shut: Array,
+    waves: Array,
+    world: World,
+    n_needs: int,
+    n_channels: int,
+) -> None:
+    """Step 1 for a tile of customers: the features, and the rules that are broken now.
+
+    Args:
+        table: Worktable; the history is read, the features are written.
+        words: Bit histories; the conditions are written.
+        channels: The table of channels.
+        windows: Bit masks of the contact windows.
+        shut: Seasons of validity that are closed, by phase.
+        waves: Sine and cosine of the season.
+        world: All scalar coefficients of the scenario.
+        n_needs: Needs in use.
+        n_channels: Channels in use.
+    """
+    observe_history(table, words, waves, world, n_needs, n_channels)
+    update_conditions(table, words, channels, windows, shut, world, n_needs, n_channels)

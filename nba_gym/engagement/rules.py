@@ -1,0 +1,275 @@
+"""Eligibility, applicability, suitability and contact policy, as bits.
+
+Whether a rule is broken depends on the customer; which rules an action obeys depends on the action.
+So a customer's broken rules become one 64-bit word ("conditions"), each action has a word of the
+conditions that forbid it, and an action is allowed if the two have no bit in common. The lowest
+common bits are the reasons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba_gym.arithmetic import count_bits
+from nba_gym.compiled import scalar
+from nba_gym.lanes import LANES, MAX_CHANNELS, MAX_NEEDS, channel_block, row
+from nba_gym.records.places import (
+    ANY_CONTACT_BITS,
+    ANSWER_AGE,
+    COMMITMENT,
+    COMPLAINT,
+    CONDITIONS,
+    CONSENT,
+    CONTACT_BITS,
+    CUSTOMER,
+    FREQUENCY,
+    OPEN_BASKET,
+    PAUSE,
+    PHASE,
+    RECENCY,
+    VISITING,
+)
+from nba_gym.scenario.consistency import RULES
+from nba_gym.scenario.parameters import CAP, Array, World
+from nba_gym.scenario.schema import Action, Scenario
+
+# where the conditions lie in the 64-bit word
+_NO_CONSENT = 0
+_CAP_REACHED = _NO_CONSENT + MAX_CHANNELS
+_PAUSED = _CAP_REACHED + MAX_CHANNELS
+_NOT_VISITING = _PAUSED + MAX_CHANNELS
+_NO_BASKET_FOR = _NOT_VISITING + MAX_CHANNELS
+_TOTAL_CAP = _NO_BASKET_FOR + MAX_NEEDS
+_RULE = _TOTAL_CAP + 1
+_SEASON = _RULE + len(RULES)
+MAX_SEASONS = 64 - _SEASON
+"""Largest number of different seasons of validity in a catalogue."""
+
+_ORDER = tuple(RULES)
+_CUSTOMER = np.uint64(_RULE + _ORDER.index("customer"))
+_NO_COMPLAINT = np.uint64(_RULE + _ORDER.index("no_complaint"))
+_COMPLAINT = np.uint64(_RULE + _ORDER.index("complaint"))
+_BASKET = np.uint64(_RULE + _ORDER.index("basket"))
+_NO_BASKET = np.uint64(_RULE + _ORDER.index("no_basket"))
+_PURCHASED = np.uint64(_RULE + _ORDER.index("purchased_before"))
+_NO_RECENT_PURCHASE = np.uint64(_RULE + _ORDER.index("no_recent_purchase"))
+_NO_RECENT_ANSWER = np.uint64(_RULE + _ORDER.index("no_recent_answer"))
+_NEAR_RENEWAL = np.uint64(_RULE + _ORDER.index("near_renewal"))
+_TOTAL = np.uint64(_TOTAL_CAP)
+_ZERO, _ONE = np.uint64(0), np.uint64(1)
+
+
+@scalar
+def bit_if(condition: bool, place: int) -> int:
+    """A word with one bit set if the condition holds, else 0."""
+    return (_ONE if condition else _ZERO) << np.uint64(place)
+
+
+@scalar
+def update_conditions(
+    table: Array,
+    words: Array,
+    channels: Array,
+    windows: Array,
+    shut: Array,
+    world: World,
+    n_needs: int,
+    n_channels: int,
+) -> None:
+    """Write the conditions of a tile of customers: one bit for each rule broken now.
+
+    Args:
+        table: Worktable; history is read.
+        words: Bit histories; ``CONDITIONS`` is written.
+        channels: Channel table.
+        windows: Bit masks of the contact windows, ``(n_channels + 1,)``, the last for all.
+        shut: Conditions of the seasons by phase, ``(cycle,)``.
+        world: Parameters.
+        n_needs: Needs in use.
+        n_channels: Channels in use.
+    """
+    recent, answer = world.recent_periods, world.answer_periods
+    near = world.renewal_window
+    contract = world.contract
+    for j in range(LANES):
+        complaint = table[COMPLAINT + j] > 0.0
+        word = bit_if(table[CUSTOMER + j] <= 0.0, _CUSTOMER)
+        word |= bit_if(complaint, _NO_COMPLAINT)
+        word |= bit_if(not complaint, _COMPLAINT)
+        word |= bit_if(table[OPEN_BASKET + j] <= 0.0, _BASKET)
+        word |= bit_if(table[OPEN_BASKET + j] > 0.0, _NO_BASKET)
+        word |= bit_if(table[FREQUENCY + j] <= 0.0, _PURCHASED)
+        word |= bit_if(table[RECENCY + j] < recent, _NO_RECENT_PURCHASE)
+        word |= bit_if(table[ANSWER_AGE + j] < answer, _NO_RECENT_ANSWER)
+        word |= bit_if(table[COMMITMENT + j] * contract > near, _NEAR_RENEWAL)
+        words[CONDITIONS + j] = word
+    for j in range(LANES):
+        words[CONDITIONS + j] |= shut[np.int64(table[PHASE + j])]
+    for c in range(n_channels):
+        _channel_conditions(table, words, c, channels[c, CAP], windows[c])
+    for k in range(n_needs):
+        place = np.uint64(_NO_BASKET_FOR + k)
+        here = np.float64(k + 1)
+        for j in range(LANES):
+            words[CONDITIONS + j] |= bit_if(table[OPEN_BASKET + j] != here, place)
+    _total_condition(words, windows[n_channels], np.int64(world.total_contacts), n_channels)
+
+
+@scalar
+def _channel_conditions(table: Array, words: Array, c: int, cap: float, window: int) -> None:
+    of_channel, past = channel_block(table, c), row(words, CONTACT_BITS + c * LANES)
+    here = np.float64(c + 1)
+    no_consent, capped = np.uint64(_NO_CONSENT + c), np.uint64(_CAP_REACHED + c)
+    paused, away = np.uint64(_PAUSED + c), np.uint64(_NOT_VISITING + c)
+    limit = np.int64(cap)
+    for j in range(LANES):
+        contacts = np.int64(count_bits(past[j] & window))
+        word = bit_if(of_channel[CONSENT + j] <= 0.0, no_consent)
+        word |= bit_if(contacts >= limit, capped)
+        word |= bit_if(of_channel[PAUSE + j] > 0.0, paused)
+        word |= bit_if(table[VISITING + j] != here, away)
+        words[CONDITIONS + j] |= word
+
+
+@scalar
+def _total_condition(words: Array, window: int, limit: int, n_channels: int) -> None:
+    for j in range(LANES):
+        words[ANY_CONTACT_BITS + j] = _ZERO
+    for c in range(n_channels):
+        past = row(words, CONTACT_BITS + c * LANES)
+        for j in range(LANES):
+            words[ANY_CONTACT_BITS + j] |= past[j]
+    for j in range(LANES):
+        contacts = np.int64(count_bits(words[ANY_CONTACT_BITS + j] & window))
+        words[CONDITIONS + j] |= bit_if(contacts >= limit, _TOTAL)
+
+
+@scalar
+def write_masks(words: Array, blocked_by: Array, masks: Array, first: int, count: int) -> None:
+    """Write the action mask of a tile: 1 where an action is allowed. Waiting always is."""
+    n = blocked_by.shape[0]
+    for j in range(count):
+        conditions = words[CONDITIONS + j]
+        for a in range(n):
+            masks[first + j, a] = (conditions & blocked_by[a]) == _ZERO
+
+
+@dataclass(frozen=True)
+class RuleBook:
+    """The engagement policy of a scenario, compiled.
+
+    Attributes:
+        blocked_by: Conditions that forbid each action, as bits, ``(n_actions,)``.
+        windows: Bit mask of each channel's contact window, and of all together,
+            ``(n_channels + 1,)``.
+        shut: Seasons of validity that are closed, by phase, as bits, ``(cycle,)``.
+        reasons: What to say for each bit.
+        stages: For each action, the stage of the policy that each bit belongs to.
+    """
+
+    blocked_by: NDArray[np.uint64]
+    windows: NDArray[np.uint64]
+    shut: NDArray[np.uint64]
+    reasons: dict[int, str]
+    stages: tuple[dict[int, str], ...]
+
+    def explain(self, conditions: int, action: int) -> list[str]:
+        """Why an action is not allowed, as "stage: reason"; empty if it is.
+
+        Args:
+            conditions: The customer's word of conditions.
+            action: Index of the action.
+        """
+        common = int(conditions) & int(self.blocked_by[action])
+        return [
+            f"{self.stages[action][bit]}: {self.reasons[bit]}"
+            for bit in range(64)
+            if common >> bit & 1
+        ]
+
+
+def compile_rules(scenario: Scenario) -> RuleBook:
+    """Turn the declared engagement policy into words of bits.
+
+    Raises:
+        ValueError: If the catalogue has more different seasons of validity than fit.
+    """
+    seasons = sorted({action.valid for action in scenario.actions if action.valid})
+    if len(seasons) > MAX_SEASONS:
+        raise ValueError(
+            f"actions.valid must take at most {MAX_SEASONS} different values, got {len(seasons)}"
+        )
+    stages = tuple(_stages(action, scenario, seasons) for action in scenario.actions)
+    blocked_by = [sum(1 << bit for bit in stage) for stage in stages]
+    windows = [(1 << c.window) - 1 for c in scenario.channels]
+    windows.append((1 << scenario.engagement.total_window) - 1)
+    return RuleBook(
+        blocked_by=np.array(blocked_by, dtype=np.uint64),
+        windows=np.array(windows, dtype=np.uint64),
+        shut=_shut_seasons(seasons, scenario.cycle),
+        reasons=_reasons(scenario, seasons),
+        stages=stages,
+    )
+
+
+def _stages(
+    action: Action, scenario: Scenario, seasons: list[tuple[int, int]]
+) -> dict[int, str]:
+    """Bits that forbid an action, each with the stage of the policy it belongs to."""
+    if action.kind == "wait":
+        return {}
+    names = [channel.name for channel in scenario.channels]
+    c = names.index(action.channel)
+    bits: dict[int, str] = {int(_CUSTOMER): "eligibility"}
+    if scenario.channels[c].direction == "outbound":
+        bits[_NO_CONSENT + c] = "eligibility"
+        bits[_CAP_REACHED + c] = "contact policy"
+        bits[_PAUSED + c] = "contact policy"
+        bits[_TOTAL_CAP] = "contact policy"
+    else:
+        bits[_NOT_VISITING + c] = "applicability"
+    for stage in ("eligibility", "applicability", "suitability"):
+        for rule in getattr(action, stage):
+            if rule == "basket" and len(action.needs) == 1:
+                needs = [need.name for need in scenario.needs]
+                bits[_NO_BASKET_FOR + needs.index(next(iter(action.needs)))] = stage
+            else:
+                bits[_RULE + _ORDER.index(rule)] = stage
+    if action.valid:
+        bits[_SEASON + seasons.index(action.valid)] = "eligibility"
+    return bits
+
+
+def _shut_seasons(seasons: list[tuple[int, int]], cycle: int) -> NDArray[np.uint64]:
+    shut = np.zeros(cycle, dtype=np.uint64)
+    for i, (first, last) in enumerate(seasons):
+        for phase in range(cycle):
+            inside = first <= phase <= last if first <= last else phase >= first or phase <= last
+            if not inside:
+                shut[phase] |= np.uint64(1 << (_SEASON + i))
+    return shut
+
+
+def _reasons(scenario: Scenario, seasons: list[tuple[int, int]]) -> dict[int, str]:
+    reasons: dict[int, str] = {}
+    for c, channel in enumerate(scenario.channels):
+        reasons[_NO_CONSENT + c] = f"no consent for {channel.name}"
+        reasons[_CAP_REACHED + c] = (
+            f"at most {channel.cap} on {channel.name} in {channel.window} {scenario.period}s"
+        )
+        reasons[_PAUSED + c] = f"{channel.name} rests after {channel.pause_after} ignored"
+        reasons[_NOT_VISITING + c] = f"the customer is not on {channel.name}"
+    for k, need in enumerate(scenario.needs):
+        reasons[_NO_BASKET_FOR + k] = f"no basket is open for {need.name}"
+    policy = scenario.engagement
+    reasons[_TOTAL_CAP] = (
+        f"at most {policy.total_cap} contacts in {policy.total_window} {scenario.period}s"
+    )
+    for rule, text in RULES.items():
+        reasons[_RULE + _ORDER.index(rule)] = text
+    for i, (first, last) in enumerate(seasons):
+        reasons[_SEASON + i] = f"only from {scenario.period} {first} to {last} of the year"
+    return reasons

@@ -1,0 +1,62 @@
+"""Every deliberate exception of nba_gym.
+
+Each message names the field, the rule and the value that broke it, in one line. Every class also
+derives from the built-in exception that Python users would expect, so ``except ValueError`` works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class NbaGymError(Exception):
+    """Base class of every error that nba_gym raises on purpose."""
+
+
+class ScenarioError(NbaGymError, ValueError):
+    """A scenario file, preset name or override is not valid."""
+
+
+class ActionError(NbaGymError, ValueError):
+    """An action is out of range, of the wrong shape or type, or not allowed by the mask."""
+
+
+class EpisodeError(NbaGymError, RuntimeError):
+    """An environment was used out of order: stepped before a reset or after its end."""
+
+
+class DataError(NbaGymError, ValueError):
+    """A data file or an event log cannot be used as given."""
+
+
+class PolicyError(NbaGymError, ValueError):
+    """A policy was configured wrongly, or answered with something that is not an action."""
+
+
+class BundleError(NbaGymError, ValueError):
+    """An exported policy folder is incomplete, damaged or made for something else."""
+
+
+class MissingExtraError(NbaGymError, ImportError):
+    """An optional dependency is needed and not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs an optional part: pip install 'nba_gym[{extra}]'")
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """A hint for an error message: the valid name that looks most like a mistyped one.
+
+    Args:
+        name: What the user wrote.
+        choices: The valid names.
+
+    Returns:
+        ``"; did you mean 'retail'?"`` when something is close, else ``"; choose from a, b, c"``.
+    """
+    known = sorted(choices)
+    close = get_close_matches(name, known, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; choose from {', '.join(known)}"

@@ -1,0 +1,64 @@
+"""Counter-based random numbers: a draw is a pure function of who, when and what.
+
+``Philox4x32-10`` (Salmon, Moraes, Dror & Shaw, *Parallel random numbers: as easy as 1, 2, 3*, SC
+2011) turns a 128-bit counter and a 64-bit key into four 32-bit words. Here the key is the world's
+seed and the counter holds the customer, the period and the block of event kinds. So a customer's
+luck does not depend on how many others are simulated beside them, in what order, or on how many
+threads; and two policies meet the same luck (common random numbers).
+
+A uniform is ``(word + 1/2) / 2**32``: strictly inside (0, 1), never 0 and never 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nba_gym.compiled import scalar
+
+_M0 = np.uint64(0xD2511F53)
+_M1 = np.uint64(0xCD9E8D57)
+_W0 = np.uint64(0x9E3779B9)
+_W1 = np.uint64(0xBB67AE85)
+_LOW = np.uint64(0xFFFFFFFF)
+_SHIFT = np.uint64(32)
+
+ROUNDS = 10
+WORDS = 4
+"""Random words in one block."""
+
+
+@scalar
+def philox(
+    c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64, k0: np.uint64, k1: np.uint64
+) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
+    """Philox4x32-10: four random 32-bit words from a counter and a key.
+
+    Args:
+        c0: Counter word 0 (as are ``c1``, ``c2``, ``c3``), in [0, 2**32), held in 64 bits.
+        c1: Counter word 1.
+        c2: Counter word 2.
+        c3: Counter word 3.
+        k0: Key word 0, in [0, 2**32), held in 64 bits.
+        k1: Key word 1.
+
+    Returns:
+        Four words in [0, 2**32), held in 64 bits.
+
+    Source: Random123 1.14, ``philox4x32`` with 10 rounds; checked against its known answers.
+    """
+    for _ in range(ROUNDS):
+        p0 = _M0 * c0
+        p1 = _M1 * c2
+        c0 = (p1 >> _SHIFT) ^ c1 ^ k0
+        c2 = (p0 >> _SHIFT) ^ c3 ^ k1
+        c1 = p1 & _LOW
+        c3 = p0 & _LOW
+        k0 = (k0 + _W0) & _LOW
+        k1 = (k1 + _W1) & _LOW
+    return c0, c1, c2, c3
+
+
+@scalar
+def uniform(word: np.uint64) -> float:
+    """A number strictly between 0 and 1 from a 32-bit word, in steps of 2**-32."""
+    return (np.float64(np.int64(word)) + 0.5) * 2.3283064365386963e-10

@@ -1,0 +1,260 @@
+"""What an agent sees: the history, scaled to [-1, 1], one named number a feature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nba_gym.arithmetic import count_bits, indicator
+from nba_gym.compiled import scalar
+from nba_gym.lanes import LANES, Kind, PlaceBook, channel_block, need_block, row
+from nba_gym.records import places
+from nba_gym.records.places import (
+    ANSWER_AGE,
+    ANSWER_LOYALTY,
+    ANSWER_NEED,
+    BASKET_AGE,
+    BOUGHT,
+    COMMITMENT,
+    COMPLAINT,
+    COMPLAINT_AGE,
+    CONSENT,
+    CONTACT_BITS,
+    COUPON,
+    DEAL_SHARE,
+    FREQUENCY,
+    IGNORED,
+    INFORMED,
+    OPEN_BASKET,
+    PHASE,
+    PURCHASE_BITS,
+    RECENCY,
+    RESPONSE_BITS,
+    SIGNALS,
+    SINCE_CONTACT,
+    SPEND,
+    TENURE,
+    VISITING,
+)
+from nba_gym.scenario.parameters import Array, World
+from nba_gym.scenario.schema import Scenario
+
+BOOK = PlaceBook("customer", places.BOOK.end)
+NEEDS = PlaceBook("need", places.NEEDS.end)
+CHANNELS = PlaceBook("channel", places.CHANNELS.end)
+SHORT_WINDOW = 4
+"""Periods in the short window of counts."""
+LONG_WINDOW = 13
+"""Periods in the long window of counts."""
+
+_SHORT = np.uint64((1 << SHORT_WINDOW) - 1)
+_LONG = np.uint64((1 << LONG_WINDOW) - 1)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One number of an observation.
+
+    Attributes:
+        name: Unique name, with the channel or need it belongs to after a dot.
+        low: Smallest possible value.
+        high: Largest possible value.
+        unit: Unit of the number after scaling.
+        meaning: What it says about the customer.
+    """
+
+    name: str
+    low: float
+    high: float
+    unit: str
+    meaning: str
+
+
+_RANGES: dict[str, tuple[float, float, str]] = {}
+
+
+def _feature(
+    name: str, unit: str, meaning: str, *, low: float = 0.0, per: str = ""
+) -> int:
+    _RANGES[name] = (low, 1.0, unit)
+    book = {"": BOOK, "need": NEEDS, "channel": CHANNELS}[per]
+    return book.place(name, meaning)
+
+
+F_TENURE = _feature("tenure", "x/(x+26)", "periods since acquisition")
+F_SEASON_SIN = _feature("season_sin", "sine", "time of the year", low=-1.0)
+F_SEASON_COS = _feature("season_cos", "cosine", "time of the year", low=-1.0)
+F_RECENCY = _feature("recency", "x/(x+8)", "periods since the last purchase")
+F_FREQUENCY = _feature("frequency", "x/(x+5)", "purchases since acquisition")
+F_SPEND = _feature("spend", "x/(x+typical)", "mean list value of a purchase")
+F_PURCHASES_SHORT = _feature("purchases_4", "share", "share of the last 4 periods with a purchase")
+F_PURCHASES_LONG = _feature("purchases_13", "share", "share of the last 13 periods with a purchase")
+F_CONTACTS_SHORT = _feature("contacts_4", "share", "share of the last 4 periods with a contact")
+F_CONTACTS_LONG = _feature("contacts_13", "share", "share of the last 13 periods with a contact")
+F_RESPONSES = _feature("responses_13", "share", "share of the last 13 periods with a response")
+F_SINCE_CONTACT = _feature("since_contact", "x/(x+4)", "periods since the last outbound contact")
+F_COUPON = _feature("coupon", "share", "smoothed discount of the offers sent")
+F_DEAL_SHARE = _feature("deal_share", "share", "smoothed share of purchases at a discount")
+F_COMPLAINT = _feature("complaint", "0/1", "a complaint is open")
+F_COMPLAINT_AGE = _feature("complaint_fresh", "1/(1+x/4)", "freshness of the last complaint")
+F_COMMITMENT = _feature("commitment", "x/(x+6)", "periods until the contract may be ended")
+F_RENEWAL = _feature("renewal_due", "0/1", "the contract may be ended now")
+F_ANSWER_FRESH = _feature("answer_fresh", "1/(1+x/8)", "freshness of the last answer")
+F_ANSWER_LOYALTY = _feature("answer_satisfaction", "share", "satisfaction stated in it")
+F_CONSENT = _feature("consent", "0/1", "contact is permitted", per="channel")
+F_CONTACTS = _feature("sent_4", "share", "share of the last 4 periods", per="channel")
+F_IGNORED = _feature("ignored", "x/(x+2)", "contacts in a row without response", per="channel")
+F_VISITING = _feature("visiting", "0/1", "the customer is here now", per="channel")
+F_SIGNALS = _feature("signals", "share", "smoothed browsing signals", per="need")
+F_BOUGHT = _feature("bought", "x/(x+1)", "fading count of purchases", per="need")
+F_INFORMED = _feature("informed", "x/(x+1)", "fading count of information sent", per="need")
+F_ANSWER_NEED = _feature("answer", "share", "need stated in the last answer", per="need")
+F_BASKET = _feature("basket", "1/(1+x)", "freshness of an open basket", per="need")
+
+
+@scalar
+def saturate(x: float, half: float) -> float:
+    """Equation 32: a count or age squeezed into [0, 1), ``x / (x + half)``; 1/2 at ``half``."""
+    return x / (x + half)
+
+
+@scalar
+def freshness(age: float, half: float) -> float:
+    """Equation 33: 1 for something that just happened, ``1 / (1 + age / half)``."""
+    return 1.0 / (1.0 + age / half)
+
+
+@scalar
+def observe_history(
+    table: Array, words: Array, waves: Array, world: World, n_needs: int, n_channels: int
+) -> None:
+    """Step 1: from the history to the features, for a tile of customers.
+
+    Args:
+        table: Worktable; history is read, features are written.
+        words: Bit histories.
+        waves: Sine and cosine of the season, ``(cycle, 2)``.
+        world: Parameters.
+        n_needs: Needs in use.
+        n_channels: Channels in use.
+    """
+    for j in range(LANES):
+        phase = np.int64(table[PHASE + j])
+        table[F_SEASON_SIN + j] = waves[phase, 0]
+        table[F_SEASON_COS + j] = waves[phase, 1]
+    _observe_purchases(table, words, world)
+    _observe_service(table)
+    for j in range(LANES):
+        table[F_CONTACTS_SHORT + j] = 0.0
+        table[F_CONTACTS_LONG + j] = 0.0
+    for c in range(n_channels):
+        _observe_channel(table, words, c)
+    for k in range(n_needs):
+        _observe_need(table, k)
+
+
+@scalar
+def _observe_purchases(table: Array, words: Array, world: World) -> None:
+    typical = world.typical_spend
+    for j in range(LANES):
+        frequency = table[FREQUENCY + j]
+        mean_spend = table[SPEND + j] / (frequency + 1e-9)
+        table[F_TENURE + j] = saturate(table[TENURE + j], 26.0)
+        table[F_RECENCY + j] = saturate(table[RECENCY + j], 8.0)
+        table[F_FREQUENCY + j] = saturate(frequency, 5.0)
+        table[F_SPEND + j] = saturate(mean_spend, typical)
+        table[F_COUPON + j] = table[COUPON + j]
+        table[F_DEAL_SHARE + j] = table[DEAL_SHARE + j]
+    for j in range(LANES):
+        bits = words[PURCHASE_BITS + j]
+        short, long = count_bits(bits & _SHORT), count_bits(bits & _LONG)
+        responses = count_bits(words[RESPONSE_BITS + j] & _LONG)
+        table[F_PURCHASES_SHORT + j] = np.float64(np.int64(short)) * (1.0 / SHORT_WINDOW)
+        table[F_PURCHASES_LONG + j] = np.float64(np.int64(long)) * (1.0 / LONG_WINDOW)
+        table[F_RESPONSES + j] = np.float64(np.int64(responses)) * (1.0 / LONG_WINDOW)
+
+
+@scalar
+def _observe_service(table: Array) -> None:
+    for j in range(LANES):
+        table[F_SINCE_CONTACT + j] = saturate(table[SINCE_CONTACT + j], 4.0)
+        table[F_COMPLAINT + j] = table[COMPLAINT + j]
+        table[F_COMPLAINT_AGE + j] = freshness(table[COMPLAINT_AGE + j], 4.0)
+        table[F_COMMITMENT + j] = saturate(table[COMMITMENT + j], 6.0)
+        table[F_RENEWAL + j] = indicator(table[COMMITMENT + j] <= 0.0)
+        table[F_ANSWER_FRESH + j] = freshness(table[ANSWER_AGE + j], 8.0)
+        table[F_ANSWER_LOYALTY + j] = table[ANSWER_LOYALTY + j]
+
+
+@scalar
+def _observe_channel(table: Array, words: Array, c: int) -> None:
+    of_channel, contacts = channel_block(table, c), row(words, CONTACT_BITS + c * LANES)
+    here = np.float64(c + 1)
+    for j in range(LANES):
+        of_channel[F_CONSENT + j] = of_channel[CONSENT + j]
+        of_channel[F_IGNORED + j] = saturate(of_channel[IGNORED + j], 2.0)
+        of_channel[F_VISITING + j] = indicator(table[VISITING + j] == here)
+    for j in range(LANES):
+        short = np.float64(np.int64(count_bits(contacts[j] & _SHORT))) * (1.0 / SHORT_WINDOW)
+        long = np.float64(np.int64(count_bits(contacts[j] & _LONG))) * (1.0 / LONG_WINDOW)
+        of_channel[F_CONTACTS + j] = short
+        table[F_CONTACTS_SHORT + j] += short
+        table[F_CONTACTS_LONG + j] += long
+
+
+@scalar
+def _observe_need(table: Array, k: int) -> None:
+    of_need = need_block(table, k)
+    here = np.float64(k + 1)
+    for j in range(LANES):
+        fresh = freshness(table[BASKET_AGE + j], 1.0)
+        of_need[F_SIGNALS + j] = of_need[SIGNALS + j]
+        of_need[F_BOUGHT + j] = saturate(of_need[BOUGHT + j], 1.0)
+        of_need[F_INFORMED + j] = saturate(of_need[INFORMED + j], 1.0)
+        of_need[F_ANSWER_NEED + j] = of_need[ANSWER_NEED + j]
+        of_need[F_BASKET + j] = fresh if table[OPEN_BASKET + j] == here else 0.0
+
+
+@scalar
+def write_rows(table: Array, places_: Array, out: Array, first: int, count: int) -> None:
+    """Copy the chosen quantities of a tile into rows ``first ...`` of ``out``, one a customer."""
+    rows = out[first : first + count]
+    for f in range(places_.shape[0]):
+        lanes = row(table, places_[f])
+        for j in range(count):
+            rows[j, f] = lanes[j]
+
+
+def feature_table(scenario: Scenario) -> list[tuple[Feature, int]]:
+    """The features of a scenario in the order of the observation, with their places.
+
+    A feature that could never change in this scenario (season without seasons, contract terms
+    without contracts, consent on an inbound channel) is left out.
+    """
+    chosen: list[tuple[Feature, int]] = []
+    for book in (BOOK, NEEDS, CHANNELS):
+        for name, place in book.places.items():
+            low, high, unit = _RANGES[name]
+            absolute = place.absolute(scenario.n_needs, scenario.n_channels)
+            for suffix, i in _instances(name, place.kind, scenario):
+                feature = Feature(name + suffix, low, high, unit, place.meaning)
+                chosen.append((feature, absolute[i]))
+    return chosen
+
+
+def _instances(name: str, kind: Kind, scenario: Scenario) -> list[tuple[str, int]]:
+    if kind == "need":
+        return [(f".{need.name}", k) for k, need in enumerate(scenario.needs)]
+    if kind == "channel":
+        wanted = "inbound" if name == "visiting" else "outbound"
+        return [
+            (f".{channel.name}", c)
+            for c, channel in enumerate(scenario.channels)
+            if channel.direction == wanted
+        ]
+    if name.startswith("season") and not scenario.is_seasonal:
+        return []
+    if name in ("commitment", "renewal_due") and not scenario.contract.enabled:
+        return []
+    return [("", 0)]

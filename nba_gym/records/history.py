@@ -1,0 +1,253 @@
+"""What the firm remembers: history as a pure function of the events (equations 27-31)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nba_gym.arithmetic import indicator
+from nba_gym.compiled import scalar
+from nba_gym.lanes import LANES, channel_block, need_block, row
+from nba_gym.records.places import (
+    ACCEPTED,
+    ACT_CHANNEL,
+    ACT_DISCOUNT,
+    ACT_INFORM,
+    ACT_NEED,
+    ANSWER_AGE,
+    ANSWER_LOYALTY,
+    ANSWER_NEED,
+    ANSWERED,
+    BASKET,
+    BASKET_AGE,
+    BOUGHT,
+    CANCELLED,
+    COMMITMENT,
+    COMPLAINED,
+    COMPLAINT,
+    COMPLAINT_AGE,
+    CONSENT,
+    CONTACT_BITS,
+    COUPON,
+    CUSTOMER,
+    DEAL_SHARE,
+    FREQUENCY,
+    IGNORED,
+    INFORMED,
+    LIST_SPEND,
+    NEED_BOUGHT,
+    OPEN_BASKET,
+    OPTED_OUT,
+    PAUSE,
+    PHASE,
+    PURCHASE_BITS,
+    PURCHASES,
+    READING,
+    READING_LOYALTY,
+    RECENCY,
+    REDEEMED,
+    RESPONDED,
+    RESPONSE_BITS,
+    SENT,
+    SIGNAL,
+    SIGNALS,
+    SINCE_CONTACT,
+    SOLVED,
+    SPEND,
+    START_COMMITMENT,
+    START_CONSENT,
+    START_PHASE,
+    TENURE,
+    VISIT,
+    VISITING,
+)
+from nba_gym.scenario.parameters import PAUSE_AFTER, PAUSE_FOR, Array, World
+
+NEVER = 1000.0
+"""Age, in periods, of something that has not happened yet."""
+
+_WINDOW = np.uint64(0xFFFFFFFF)
+_ONE = np.uint64(1)
+
+
+@scalar
+def smooth(level: float, memory: float, news: float) -> float:
+    """Equation 27: exponential smoothing, ``memory * level + (1 - memory) * news``."""
+    return memory * level + (1.0 - memory) * news
+
+
+@scalar
+def update_age(age: float, happened: float) -> float:
+    """Equation 28: periods since something last happened; 0 right after it."""
+    return (age + 1.0) * (1.0 - happened)
+
+
+@scalar
+def update_streak(streak: float, sent: float, responded: float) -> float:
+    """Equation 29: contacts in a row that were ignored; a response sets it to 0."""
+    ignored = streak + 1.0
+    answered = ignored * (1.0 - responded)
+    return answered if sent > 0.0 else streak
+
+
+@scalar
+def next_commitment(
+    commitment: float, accepted: float, renewal_periods: float, recommit_periods: float
+) -> float:
+    """Equation 30: periods until the contract may next be ended.
+
+    Counts down; a contract that was free to end (0) and was not ended renews; a retention offer
+    that is accepted sets a new term.
+    """
+    renewed = renewal_periods - 1.0 if commitment <= 0.0 else commitment - 1.0
+    return recommit_periods if accepted > 0.0 else renewed
+
+
+@scalar
+def push_bit(word: int, happened: float) -> int:
+    """Equation 31: a shift register of the last 32 periods, the latest in the lowest bit."""
+    bit = np.uint64(np.int64(happened))
+    return ((np.uint64(word) << _ONE) | bit) & _WINDOW
+
+
+@scalar
+def begin_history(table: Array, words: Array, j: int, n_needs: int, n_channels: int) -> None:
+    """Lay out the history of a newly acquired customer in lane ``j``, from the birth record."""
+    table[TENURE + j] = 0.0
+    table[PHASE + j] = table[START_PHASE + j]
+    table[CUSTOMER + j] = 1.0
+    table[RECENCY + j] = 0.0
+    table[FREQUENCY + j] = 0.0
+    table[SPEND + j] = 0.0
+    table[SINCE_CONTACT + j] = NEVER
+    table[COUPON + j] = 0.0
+    table[DEAL_SHARE + j] = 0.0
+    table[COMPLAINT + j] = 0.0
+    table[COMPLAINT_AGE + j] = NEVER
+    table[OPEN_BASKET + j] = 0.0
+    table[BASKET_AGE + j] = NEVER
+    table[VISITING + j] = 0.0
+    table[COMMITMENT + j] = table[START_COMMITMENT + j]
+    table[ANSWER_AGE + j] = NEVER
+    table[ANSWER_LOYALTY + j] = 0.0
+    for c in range(n_channels):
+        of_channel = channel_block(table, c)
+        of_channel[CONSENT + j] = of_channel[START_CONSENT + j]
+        of_channel[IGNORED + j] = 0.0
+        of_channel[PAUSE + j] = 0.0
+        words[CONTACT_BITS + c * LANES + j] = np.uint64(0)
+    for k in range(n_needs):
+        of_need = need_block(table, k)
+        of_need[SIGNALS + j] = 0.0
+        of_need[BOUGHT + j] = 0.0
+        of_need[INFORMED + j] = 0.0
+        of_need[ANSWER_NEED + j] = 0.0
+    words[RESPONSE_BITS + j] = np.uint64(0)
+    words[PURCHASE_BITS + j] = np.uint64(0)
+
+
+@scalar
+def update_history(
+    table: Array, words: Array, channels: Array, world: World, n_needs: int, n_channels: int
+) -> None:
+    """Step 6, visible: from this period's events to the next history, for a tile of customers."""
+    _update_dates(table, words, world)
+    _update_purchases(table)
+    _update_service(table, world)
+    for c in range(n_channels):
+        _update_channel(table, words, c, channels[c, PAUSE_AFTER], channels[c, PAUSE_FOR])
+    for k in range(n_needs):
+        _update_need(table, world, k)
+
+
+@scalar
+def _update_dates(table: Array, words: Array, world: World) -> None:
+    cycle = world.cycle
+    renewal, recommit = world.renewal_periods, world.recommit_periods
+    for j in range(LANES):
+        bought = indicator(table[PURCHASES + j] > 0.0)
+        table[TENURE + j] += 1.0
+        phase = table[PHASE + j] + 1.0
+        first = phase - cycle
+        table[PHASE + j] = first if phase >= cycle else phase
+        table[CUSTOMER + j] *= 1.0 - table[CANCELLED + j]
+        table[RECENCY + j] = update_age(table[RECENCY + j], bought)
+        table[SINCE_CONTACT + j] = update_age(table[SINCE_CONTACT + j], table[SENT + j])
+        table[COMMITMENT + j] = next_commitment(
+            table[COMMITMENT + j], table[ACCEPTED + j], renewal, recommit
+        )
+    for j in range(LANES):
+        bought = indicator(table[PURCHASES + j] > 0.0)
+        words[RESPONSE_BITS + j] = push_bit(words[RESPONSE_BITS + j], table[RESPONDED + j])
+        words[PURCHASE_BITS + j] = push_bit(words[PURCHASE_BITS + j], bought)
+
+
+@scalar
+def _update_purchases(table: Array) -> None:
+    for j in range(LANES):
+        bought = indicator(table[PURCHASES + j] > 0.0)
+        table[FREQUENCY + j] += table[PURCHASES + j]
+        table[SPEND + j] += table[LIST_SPEND + j]
+        share = smooth(table[DEAL_SHARE + j], 0.7, table[REDEEMED + j])
+        table[DEAL_SHARE + j] = share if bought > 0.0 else table[DEAL_SHARE + j]
+        offered = table[SENT + j] * table[ACT_DISCOUNT + j]
+        table[COUPON + j] = smooth(table[COUPON + j], 0.85, offered)
+
+
+@scalar
+def _update_service(table: Array, world: World) -> None:
+    basket_periods = world.basket_periods
+    for j in range(LANES):
+        open_before = table[COMPLAINT + j]
+        news = table[COMPLAINED + j]
+        open_after = (open_before + (1.0 - open_before) * news) * (1.0 - table[SOLVED + j])
+        table[COMPLAINT + j] = open_after
+        table[COMPLAINT_AGE + j] = update_age(table[COMPLAINT_AGE + j], news)
+        table[VISITING + j] = table[VISIT + j]
+        table[ANSWER_AGE + j] = update_age(table[ANSWER_AGE + j], table[ANSWERED + j])
+        stated = table[READING_LOYALTY + j]
+        table[ANSWER_LOYALTY + j] = (
+            stated if table[ANSWERED + j] > 0.0 else table[ANSWER_LOYALTY + j]
+        )
+    for j in range(LANES):
+        abandoned = table[BASKET + j]
+        age = update_age(table[BASKET_AGE + j], indicator(abandoned > 0.0))
+        table[BASKET_AGE + j] = age
+        kept = abandoned if abandoned > 0.0 else table[OPEN_BASKET + j]
+        gone = indicator(table[PURCHASES + j] > 0.0) + indicator(age >= basket_periods)
+        table[OPEN_BASKET + j] = 0.0 if gone > 0.0 else kept
+
+
+@scalar
+def _update_channel(
+    table: Array, words: Array, c: int, pause_after: float, pause_for: float
+) -> None:
+    of_channel, contacts = channel_block(table, c), row(words, CONTACT_BITS + c * LANES)
+    for j in range(LANES):
+        here = indicator(table[ACT_CHANNEL + j] == np.float64(c))
+        sent = here * table[SENT + j]
+        streak = update_streak(of_channel[IGNORED + j], sent, table[RESPONDED + j])
+        tired = indicator(streak >= pause_after)
+        resting = of_channel[PAUSE + j] - 1.0
+        resting = resting if resting > 0.0 else 0.0
+        of_channel[PAUSE + j] = pause_for if tired > 0.0 else resting
+        of_channel[IGNORED + j] = streak * (1.0 - tired)
+        of_channel[CONSENT + j] *= 1.0 - here * table[OPTED_OUT + j]
+    for j in range(LANES):
+        here = indicator(table[ACT_CHANNEL + j] == np.float64(c))
+        contacts[j] = push_bit(contacts[j], here * table[SENT + j])
+
+
+@scalar
+def _update_need(table: Array, world: World, k: int) -> None:
+    of_need = need_block(table, k)
+    memory = world.signal_memory
+    for j in range(LANES):
+        bought = indicator(table[NEED_BOUGHT + j] == np.float64(k)) * table[PURCHASES + j]
+        informed = table[SENT + j] * table[ACT_INFORM + j] * of_need[ACT_NEED + j]
+        stated = of_need[READING + j]
+        of_need[SIGNALS + j] = smooth(of_need[SIGNALS + j], memory, of_need[SIGNAL + j])
+        of_need[BOUGHT + j] = 0.95 * of_need[BOUGHT + j] + bought
+        of_need[INFORMED + j] = 0.9 * of_need[INFORMED + j] + informed
+        of_need[ANSWER_NEED + j] = (
+            stated if table[ANSWERED + j] > 0.0 else of_need[ANSWER_NEED + j]
+        )

@@ -1,0 +1,107 @@
+"""Where the visible half lies on the worktable: events, history and ledger.
+
+Everything here is known to the firm. Nothing here may depend on the hidden half except through
+the events of a period.
+"""
+
+from __future__ import annotations
+
+from nba_gym.lanes import LANES, PlaceBook
+
+BOOK = PlaceBook("customer")
+NEEDS = PlaceBook("need")
+CHANNELS = PlaceBook("channel")
+WORDS = PlaceBook("word")
+_at, _of_need, _of_channel = BOOK.place, NEEDS.place, CHANNELS.place
+
+# --- birth record: what the firm knows of a new customer -----------------------------------------
+START_PHASE = _at("start_phase", "period of the year at acquisition [0, cycle)")
+START_COMMITMENT = _at("start_commitment", "periods until the contract may first be ended, >= 0")
+START_CONSENT = _of_channel("start_consent", "1 if contact on the channel was permitted")
+
+# --- events of one period: the only bridge from hidden to visible --------------------------------
+ACTION = _at("action", "index of the action carried out; 0 is waiting")
+SENT = _at("sent", "1 if an outbound contact was made")
+RESPONDED = _at("responded", "1 if the customer clicked, answered or talked")
+PURCHASES = _at("purchases", "number of purchases in the period")
+NEED_BOUGHT = _at("need_bought", "index of the need that was bought for; -1 without purchase")
+LIST_SPEND = _at("list_spend", "value of the purchases at list price, in currency")
+REDEEMED = _at("redeemed", "1 if the purchases used the discount offered in this period")
+OPTED_OUT = _at("opted_out", "1 if consent for the action's channel was withdrawn")
+SOLVED = _at("solved", "1 if a known complaint was solved")
+COMPLAINED = _at("complained", "1 if the customer complained")
+ACCEPTED = _at("accepted", "1 if a retention offer was accepted")
+CANCELLED = _at("cancelled", "1 if the customer cancelled a contract (always 0 without contracts)")
+REFERRED = _at("referred", "1 if the customer brought in somebody")
+VISIT = _at("visit", "inbound channel of a visit in the coming period, plus 1; 0 for none")
+BASKET = _at("basket", "need of a basket abandoned in this period, plus 1; 0 for none")
+ANSWERED = _at("answered", "1 if a question was answered")
+READING_LOYALTY = _at("reading_loyalty", "satisfaction stated in an answer [0, 1]; else 0")
+SIGNAL = _of_need("signal", "1 if browsing pointed at the need")
+READING = _of_need("reading", "need stated in an answer [0, 1]; else 0")
+
+# --- history: a pure function of the events -------------------------------------------------------
+TENURE = _at("tenure", "periods since acquisition", stored=True)
+PHASE = _at("phase", "period of the year [0, cycle)", stored=True)
+CUSTOMER = _at("customer_active", "1 until a cancellation was observed", stored=True)
+RECENCY = _at("recency", "periods since the last purchase", stored=True)
+FREQUENCY = _at("frequency", "purchases since acquisition", stored=True)
+SPEND = _at("spend", "list value of all purchases, in currency", stored=True)
+SINCE_CONTACT = _at("since_contact", "periods since the last outbound contact", stored=True)
+COUPON = _at("coupon", "smoothed discount of the offers sent [0, 1)", stored=True)
+DEAL_SHARE = _at("deal_share", "smoothed share of purchases at a discount [0, 1]", stored=True)
+COMPLAINT = _at("complaint", "1 while a complaint is open", stored=True)
+COMPLAINT_AGE = _at("complaint_age", "periods since the complaint was made", stored=True)
+OPEN_BASKET = _at("open_basket", "need of the open basket, plus 1; 0 for none", stored=True)
+BASKET_AGE = _at("basket_age", "periods since the basket was abandoned", stored=True)
+VISITING = _at("visiting", "inbound channel the customer is on now, plus 1; 0", stored=True)
+COMMITMENT = _at("commitment", "periods until the contract may be ended, >= 0", stored=True)
+ANSWER_AGE = _at("answer_age", "periods since the last answer; large if never", stored=True)
+ANSWER_LOYALTY = _at("answer_loyalty", "satisfaction in the last answer [0, 1]", stored=True)
+CONSENT = _of_channel("consent", "1 while contact on the channel is permitted", stored=True)
+IGNORED = _of_channel("ignored", "contacts in a row without response", stored=True)
+PAUSE = _of_channel("pause", "periods for which the channel still rests", stored=True)
+SIGNALS = _of_need("signals", "smoothed browsing signals [0, 1]", stored=True)
+BOUGHT = _of_need("bought", "fading count of purchases for the need", stored=True)
+INFORMED = _of_need("informed", "fading count of information sent", stored=True)
+ANSWER_NEED = _of_need("answer_need", "need in the last answer [0, 1]", stored=True)
+
+# --- ledger: money of one period ------------------------------------------------------------------
+MARGIN = _at("margin", "margin on purchases at list price, in currency")
+DISCOUNTS = _at("discounts", "discounts granted, in currency, <= 0")
+RECURRING = _at("recurring", "recurring margin of a contract, in currency")
+REFERRALS = _at("referrals", "value of referred customers, in currency")
+CONTACT_COST = _at("contact_cost", "cost of contacts, in currency, <= 0")
+SERVICE_COST = _at("service_cost", "cost of service, rewards and retention, in currency, <= 0")
+
+# --- what the action does, looked up in the catalogue ---------------------------------------------
+ACT_CHANNEL = _at("act_channel", "index of the channel; 0 when waiting")
+ACT_OUTBOUND = _at("act_outbound", "1 if the firm starts the contact")
+ACT_INBOUND = _at("act_inbound", "1 if the customer started the contact")
+ACT_COST = _at("act_cost", "cost of the contact, in currency")
+ACT_FULFIL_COST = _at("act_fulfil_cost", "cost when the customer responds, in currency")
+ACT_DISCOUNT = _at("act_discount", "discount offered [0, 1)")
+ACT_INFORM = _at("act_inform", "strength of information [0, 1]")
+ACT_ASK = _at("act_ask", "1 if the action asks a question")
+ACT_NEED = _of_need("act_need", "how much the action speaks to the need [0, 1]")
+MARGIN_RATE = _at("margin_rate", "scratch: margin rate of the need bought")
+
+# --- bit histories: one bit a period, the lowest is the latest; a table of integers of its own ----
+RESPONSE_BITS = WORDS.place("response_bits", "responses", stored=True)
+PURCHASE_BITS = WORDS.place("purchase_bits", "periods with a purchase", stored=True)
+CONDITIONS = WORDS.place("conditions", "engagement rules that are broken now")
+ANY_CONTACT_BITS = WORDS.place("any_contact_bits", "scratch: contacts on any channel")
+CONTACT_BITS = WORDS.place("contact_bits", "outbound contacts; one row a channel", stored=True)
+
+
+def stored_bits(n_channels: int) -> list[int]:
+    """Places of the bit histories that are kept between periods."""
+    return [RESPONSE_BITS, PURCHASE_BITS, *(CONTACT_BITS + c * LANES for c in range(n_channels))]
+
+
+def stored_places(
+    books: tuple[PlaceBook, ...], n_needs: int, n_channels: int
+) -> dict[str, list[int]]:
+    """Absolute places of everything in some books that is kept between periods, by name."""
+    kept = [place for book in books for place in book.places.values() if place.stored]
+    return {place.name: place.absolute(n_needs, n_channels) for place in kept}

@@ -1,0 +1,188 @@
+"""Checks across the fields of a scenario, each with the field, the rule and the value."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+
+from nba_gym.errors import nearest
+from nba_gym.lanes import MAX_CHANNELS, MAX_NEEDS
+from nba_gym.scenario.fields import Distribution
+from nba_gym.scenario.schema import PersonaTraits, Scenario, Traits
+
+RULES: dict[str, str] = {
+    "customer": "the contract has ended",
+    "no_complaint": "a complaint is open",
+    "complaint": "no complaint is open",
+    "basket": "no basket is open for what the action speaks to",
+    "no_basket": "a basket is open",
+    "purchased_before": "nothing was bought yet",
+    "no_recent_purchase": "something was bought a moment ago",
+    "no_recent_answer": "a question was answered a moment ago",
+    "near_renewal": "no renewal is near",
+}
+"""Rules an action may ask for, and what to say when one is broken."""
+
+_POSITIVE_FAMILIES = ("gamma", "lognormal", "constant")
+_UNIT_FAMILIES = ("beta", "constant")
+
+
+def check_consistency(scenario: Scenario) -> None:
+    """Check what no single field can: names, shares, references.
+
+    Raises:
+        ValueError: With "field: rule, got value", collected by the loader.
+    """
+    for label, parts, most in (
+        ("needs", scenario.needs, MAX_NEEDS),
+        ("channels", scenario.channels, MAX_CHANNELS),
+        ("actions", scenario.actions, 1_000_000),
+        ("personas", scenario.personas, 1_000),
+    ):
+        if not 1 <= len(parts) <= most:
+            raise ValueError(f"{label} must have 1 to {most} entries, got {len(parts)}")
+        _unique(label, (part.name for part in parts))
+    total = math.fsum(persona.share for persona in scenario.personas)
+    if abs(total - 1.0) > 1e-9:
+        raise ValueError(f"personas.share must sum to 1, got {total:g}")
+    _check_channels(scenario)
+    _check_actions(scenario)
+    _check_traits("traits", scenario.traits, scenario, complete=True)
+    for persona in scenario.personas:
+        _check_traits(f"personas.{persona.name}.traits", persona.traits, scenario, complete=False)
+    _check_needs(scenario)
+
+
+def _unique(label: str, names: Iterable[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ValueError(f"{label}.name must be unique, got {name!r} {count} times")
+
+
+def _check_channels(scenario: Scenario) -> None:
+    shares = math.fsum(c.visit_share for c in scenario.channels)
+    inbound = [c for c in scenario.channels if c.direction == "inbound"]
+    for channel in scenario.channels:
+        label = f"channels.{channel.name}"
+        if channel.direction == "outbound" and channel.visit_share > 0:
+            raise ValueError(
+                f"{label}.visit_share must be 0 on an outbound channel, got {channel.visit_share:g}"
+            )
+        if channel.response + channel.response_relevance > 1:
+            total = channel.response + channel.response_relevance
+            raise ValueError(
+                f"{label}.response + response_relevance must be at most 1, got {total:g}"
+            )
+    if scenario.service.visit_scale > 0 and abs(shares - 1.0) > 1e-9:
+        raise ValueError(
+            f"channels.visit_share must sum to 1 over the {len(inbound)} inbound channels "
+            f"when service.visit_scale > 0, got {shares:g}"
+        )
+
+
+def _check_actions(scenario: Scenario) -> None:
+    needs = [need.name for need in scenario.needs]
+    channels = [channel.name for channel in scenario.channels]
+    first = scenario.actions[0]
+    if first.kind != "wait" or first.channel:
+        raise ValueError(f"actions.0 must be waiting without a channel, got kind {first.kind!r}")
+    for action in scenario.actions[1:]:
+        label = f"actions.{action.name}"
+        if action.kind == "wait":
+            raise ValueError(f"{label}.kind must not be 'wait': only the first action waits")
+        if action.channel not in channels:
+            hint = nearest(action.channel, channels)
+            raise ValueError(
+                f"{label}.channel must be a channel of the scenario, got {action.channel!r}{hint}"
+            )
+        for need, weight in action.needs.items():
+            if need not in needs:
+                raise ValueError(
+                    f"{label}.needs must name needs of the scenario, got {need!r}"
+                    f"{nearest(need, needs)}"
+                )
+            if not 0.0 <= weight <= 1.0:
+                raise ValueError(f"{label}.needs.{need} must be in [0, 1], got {weight:g}")
+        if action.kind == "offer" and not action.needs:
+            raise ValueError(f"{label}.needs must name at least one need for an offer, got none")
+        for stage in ("eligibility", "applicability", "suitability"):
+            for rule in getattr(action, stage):
+                if rule not in RULES:
+                    raise ValueError(
+                        f"{label}.{stage} must name known rules, got {rule!r}{nearest(rule, RULES)}"
+                    )
+        for phase in action.valid or ():
+            if not 0 <= phase < scenario.cycle:
+                raise ValueError(
+                    f"{label}.valid must be in [0, {scenario.cycle}), the cycle, got {phase}"
+                )
+
+
+def _check_traits(
+    label: str, traits: Traits | PersonaTraits, scenario: Scenario, *, complete: bool
+) -> None:
+    outbound = [c.name for c in scenario.channels if c.direction == "outbound"]
+    needs = [need.name for need in scenario.needs]
+    for kind, given, known in (
+        ("attention", traits.attention, outbound),
+        ("arrival", traits.arrival, needs),
+    ):
+        for name in given:
+            if name not in known:
+                raise ValueError(
+                    f"{label}.{kind} must name {'outbound channels' if kind == 'attention' else 'needs'}"
+                    f" of the scenario, got {name!r}{nearest(name, known)}"
+                )
+        missing = [name for name in known if name not in given]
+        if complete and missing:
+            raise ValueError(f"{label}.{kind} must be given for every one, missing {missing[0]!r}")
+    for name in ("price_sensitivity", "tolerance", "spend"):
+        _check_family(f"{label}.{name}", getattr(traits, name), _POSITIVE_FAMILIES)
+    _check_family(f"{label}.baseline_loyalty", traits.baseline_loyalty, _UNIT_FAMILIES)
+    for name, one in traits.attention.items():
+        _check_family(f"{label}.attention.{name}", one, _UNIT_FAMILIES)
+    for name, one in traits.arrival.items():
+        _check_family(f"{label}.arrival.{name}", one, _POSITIVE_FAMILIES)
+    _check_family(f"{label}.purchase", traits.purchase, ("gamma", "beta", "constant", "normal"))
+    _check_family(f"{label}.leaving", traits.leaving, ("beta", "constant", "normal"))
+
+
+def _check_family(label: str, given: Distribution | None, families: tuple[str, ...]) -> None:
+    if given is None:
+        return
+    if given.family not in families:
+        raise ValueError(
+            f"{label}.family must be one of {', '.join(families)}, got {given.family!r}"
+        )
+    if given.family != "constant":
+        return
+    unit = "beta" in families
+    strictly_positive = label.endswith(("tolerance", "spend", "purchase"))
+    low_ok = given.value > 0 if strictly_positive else given.value >= 0
+    if not low_ok or (unit and given.value > 1):
+        rule = "in [0, 1]" if unit else ("> 0" if strictly_positive else ">= 0")
+        raise ValueError(f"{label}.value must be {rule}, got {given.value:g}")
+
+
+def _check_needs(scenario: Scenario) -> None:
+    needs = [need.name for need in scenario.needs]
+    dynamics = scenario.need_dynamics
+    for source, targets in dynamics.excitation.items():
+        for name, weight in [(source, 0.0), *targets.items()]:
+            if name not in needs:
+                raise ValueError(
+                    f"need_dynamics.excitation must name needs of the scenario, got {name!r}"
+                    f"{nearest(name, needs)}"
+                )
+            if weight < 0:
+                raise ValueError(
+                    f"need_dynamics.excitation.{source}.{name} must be >= 0, got {weight:g}"
+                )
+    if dynamics.start > 0.5:
+        raise ValueError(f"need_dynamics.start must be at most 0.5, got {dynamics.start:g}")
+    if dynamics.signal_true < dynamics.signal_false:
+        raise ValueError(
+            "need_dynamics.signal_true must be at least signal_false, got "
+            f"{dynamics.signal_true:g} < {dynamics.signal_false:g}"
+        )

@@ -1,0 +1,108 @@
+"""Building blocks of the scenario schema: fields with a unit, and distributions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Part(BaseModel):
+    """A frozen part of a scenario; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+
+
+def value(
+    meaning: str,
+    unit: str,
+    default: float | None = None,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """A number with a meaning, a unit and a range; without a default it must be given."""
+    limits = {"ge": low, "le": high, "gt": above, "lt": below}
+    given = {name: bound for name, bound in limits.items() if bound is not None}
+    text = f"{meaning} [{unit}]"
+    extra: dict[str, Any] = {"unit": unit}
+    if default is None:
+        return Field(description=text, json_schema_extra=extra, **given)
+    return Field(default, description=text, json_schema_extra=extra, **given)
+
+
+def probability(meaning: str, default: float | None = None) -> Any:
+    """A number in [0, 1]."""
+    return value(meaning, "probability", default, low=0.0, high=1.0)
+
+
+def share(meaning: str, default: float | None = None) -> Any:
+    """A share in [0, 1]; 0 switches the mechanism off."""
+    return value(meaning, "share", default, low=0.0, high=1.0)
+
+
+def coefficient(meaning: str, default: float = 0.0) -> Any:
+    """A coefficient >= 0 on a utility or on log-odds; 0 switches the mechanism off."""
+    return value(meaning, "utility", default, low=0.0, high=50.0)
+
+
+def log_odds(meaning: str, default: float = 0.0) -> Any:
+    """An intercept on log-odds or utility."""
+    return value(meaning, "log-odds", default, low=-50.0, high=50.0)
+
+
+def money(meaning: str, default: float | None = None) -> Any:
+    """An amount of money, >= 0."""
+    return value(meaning, "currency", default, low=0.0, high=1e9)
+
+
+def periods(meaning: str, default: int | None = None, *, low: int = 0, high: int = 10_000) -> Any:
+    """A whole number of periods."""
+    return value(meaning, "periods", default, low=low, high=high)
+
+
+class Constant(Part):
+    """The same value for everybody."""
+
+    family: Literal["constant"]
+    value: float = value("the value", "as the trait")
+
+
+class Gamma(Part):
+    """Gamma distribution with mean ``shape / rate``."""
+
+    family: Literal["gamma"]
+    shape: float = value("shape", "1", above=0.0)
+    rate: float = value("rate", "1/unit of the trait", above=0.0)
+
+
+class LogNormal(Part):
+    """Log-normal distribution."""
+
+    family: Literal["lognormal"]
+    median: float = value("median", "as the trait", above=0.0)
+    sigma: float = value("standard deviation of the logarithm", "1", low=0.0, high=5.0)
+
+
+class Beta(Part):
+    """Beta distribution on (0, 1) with mean ``a / (a + b)``."""
+
+    family: Literal["beta"]
+    a: float = value("first shape", "1", above=0.0)
+    b: float = value("second shape", "1", above=0.0)
+
+
+class Normal(Part):
+    """Normal distribution; for traits that are utilities or log-odds."""
+
+    family: Literal["normal"]
+    mean: float = value("mean", "as the trait")
+    sd: float = value("standard deviation", "as the trait", low=0.0)
+
+
+Distribution = Annotated[
+    Constant | Gamma | LogNormal | Beta | Normal, Field(discriminator="family")
+]
+"""A distribution of a trait over the customers of a persona."""
