@@ -1,11 +1,12 @@
 """Typed decorators around Numba, so that compiled code keeps its Python types for pyright.
 
-Two kinds of compiled function exist in nba_gym:
+Three kinds of compiled function exist in nba_gym:
 
 * ``scalar``: a small pure function of numbers (one equation). It is always inlined into its
   caller, so a loop over customers around it can be vectorised by LLVM. Write it without early
   returns and choose between values with ``a if condition else b``: that becomes a select
   instruction instead of a branch.
+* ``stage``: a loop over the customers of a tile (one part of one step).
 * ``entry``: a function that Python calls with arrays. It releases the interpreter lock and is
   cached on disk.
 
@@ -30,6 +31,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 def scalar(function: F) -> F:
     """Compile a pure function of numbers and inline it into every caller."""
     compile_ = cast(Any, numba).njit(forceinline=True, error_model="numpy", fastmath=False)
+    return cast(F, compile_(function))
+
+
+def stage(function: F) -> F:
+    """Compile a loop over the lanes of a tile, as a function of its own.
+
+    Inlined into one huge caller, such loops are no longer vectorised: the compiler gives up on
+    telling their reads and writes apart. As separate functions they are, and compile faster.
+    """
+    compile_ = cast(Any, numba).njit(error_model="numpy", fastmath=False)
     return cast(F, compile_(function))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nba_gym.arithmetic import indicator, round_money
-from nba_gym.compiled import scalar
+from nba_gym.compiled import stage
 from nba_gym.customer.places import (
     ACT_RETAIN,
     ACT_SERVICE,
@@ -91,7 +91,7 @@ from nba_gym.records.places import (
 from nba_gym.scenario.parameters import NEED_PRICE, VISIT_SHARE, Array, World
 
 
-@scalar
+@stage
 def draw_events(
     table: Array,
     needs: Array,
@@ -109,7 +109,7 @@ def draw_events(
     _draw_needs(table, world, n_needs)
 
 
-@scalar
+@stage
 def _draw_contact(table: Array, world: World) -> None:
     noise = world.answer_noise
     for j in range(LANES):
@@ -126,7 +126,7 @@ def _draw_contact(table: Array, world: World) -> None:
         table[OPTED_OUT + j] = noticed * opted_out
 
 
-@scalar
+@stage
 def _draw_purchases(
     table: Array, needs: Array, spend_noise: Array, world: World, n_needs: int
 ) -> None:
@@ -154,7 +154,7 @@ def _draw_purchases(
             table[LIST_SPEND + j] = round_money(table[LIST_SPEND + j])
 
 
-@scalar
+@stage
 def _count_purchases(table: Array, j: int, counted: float) -> None:
     """How many purchases the buyer in lane ``j`` makes until leaving, by inversion."""
     total = table[TOTAL_NOTICED + j] if table[NOTICED + j] > 0.0 else table[TOTAL_QUIET + j]
@@ -172,7 +172,7 @@ def _count_purchases(table: Array, j: int, counted: float) -> None:
     table[PURCHASES + j] = np.float64(count)
 
 
-@scalar
+@stage
 def _choose_need(table: Array, needs: Array, j: int, n_needs: int) -> None:
     """Which need the buyer in lane ``j`` buys for, and the list value before noise."""
     loud = table[NOTICED + j] > 0.0
@@ -195,7 +195,7 @@ def _choose_need(table: Array, needs: Array, j: int, n_needs: int) -> None:
     table[REDEEMED + j] = indicator(deal > 0.0)
 
 
-@scalar
+@stage
 def _draw_leaving(table: Array, world: World) -> None:
     contract = world.contract
     for j in range(LANES):
@@ -212,7 +212,7 @@ def _draw_leaving(table: Array, world: World) -> None:
         table[REFERRED + j] = buys * refers
 
 
-@scalar
+@stage
 def _draw_service(table: Array, channels: Array, world: World, n_channels: int) -> None:
     end, complain = world.problem_end, world.complain_probability
     for j in range(LANES):
@@ -243,26 +243,30 @@ def _draw_service(table: Array, channels: Array, world: World, n_channels: int) 
             below += share
 
 
-@scalar
+@stage
 def _draw_needs(table: Array, world: World, n_needs: int) -> None:
     noise = world.answer_noise
     for j in range(LANES):
         table[BASKET + j] = 0.0
         table[BASKET_SUM + j] = 0.0
     for k in range(n_needs):
-        of_need = need_block(table, k)
-        here = np.float64(k + 1)
-        for j in range(LANES):
-            arisen = indicator(of_need[LUCK_ARRIVAL + j] < of_need[P_ARRIVAL + j])
-            signal = indicator(of_need[LUCK_SIGNAL + j] < of_need[P_SIGNAL + j])
-            of_need[ARISEN + j] = arisen
-            of_need[SIGNAL + j] = signal
-            stated = reading(of_need[NEED + j], noise, of_need[LUCK_ANSWER + j])
-            of_need[READING + j] = np.float64(np.float32(table[ANSWERED + j] * stated))
-            low = table[BASKET_SUM + j]
-            high = low + of_need[P_BASKET + j]
-            luck = table[LUCK_BASKET + j]
-            leaves = indicator(luck >= low) * indicator(luck < high)
-            leaves = leaves * indicator(table[PURCHASES + j] <= 0.0) * (1.0 - table[LEFT + j])
-            table[BASKET + j] += here * leaves
-            table[BASKET_SUM + j] = high
+        _draw_need(table, noise, k)
+
+
+@stage
+def _draw_need(table: Array, noise: float, k: int) -> None:
+    of_need = need_block(table, k)
+    here = np.float64(k + 1)
+    for j in range(LANES):
+        stated = reading(of_need[NEED + j], noise, of_need[LUCK_ANSWER + j])
+        of_need[ARISEN + j] = indicator(of_need[LUCK_ARRIVAL + j] < of_need[P_ARRIVAL + j])
+        of_need[SIGNAL + j] = indicator(of_need[LUCK_SIGNAL + j] < of_need[P_SIGNAL + j])
+        of_need[READING + j] = np.float64(np.float32(table[ANSWERED + j] * stated))
+    for j in range(LANES):
+        low = table[BASKET_SUM + j]
+        high = low + of_need[P_BASKET + j]
+        luck = table[LUCK_BASKET + j]
+        leaves = indicator(luck >= low) * indicator(luck < high)
+        quiet = indicator(table[PURCHASES + j] <= 0.0) * (1.0 - table[LEFT + j])
+        table[BASKET + j] += here * leaves * quiet
+        table[BASKET_SUM + j] = high

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numba.np.unsafe.ndarray import to_fixed_tuple  # pyright: ignore
 
-from nba_gym.compiled import entry, scalar
+from nba_gym.compiled import entry, scalar, stage
 from nba_gym.customer.luck import CUSTOMER_ROW, SEED_ROW
 from nba_gym.customer.story import live_one_period, observe
 from nba_gym.customer.traits import draw_birth
@@ -23,7 +22,7 @@ from nba_gym.records.features import write_rows
 from nba_gym.records.history import begin_history
 from nba_gym.records.ledger import LINE_PLACES, LINES, profit
 from nba_gym.records.places import ACTION, CANCELLED, CONDITIONS, TENURE
-from nba_gym.scenario.parameters import WORLD_SIZE, Array, World
+from nba_gym.scenario.parameters import Array, World
 
 N_LINES = len(LINES)
 _FIRST_LINE = LINE_PLACES[0]
@@ -102,36 +101,38 @@ class Outcome(NamedTuple):
     events: Array
 
 
-@scalar
-def load_tile(t: int, state: State, rules: Rules, table: Array, words: Array) -> None:
+@stage
+def load_tile(
+    values: Array, bits: Array, offsets: Array, bit_offsets: Array, table: Array, words: Array
+) -> None:
     """Copy the stored quantities of one tile onto the worktable."""
-    for q in range(rules.offsets.shape[0]):
-        stored, lanes = state.values[t, q], row(table, rules.offsets[q])
-        for j in range(LANES):
+    for q in range(offsets.shape[0]):
+        stored, lanes = values[q], row(table, offsets[q])
+        for j in range(stored.shape[0]):
             lanes[j] = stored[j]
-    for q in range(rules.bit_offsets.shape[0]):
-        kept, register = state.bits[t, q], row(words, rules.bit_offsets[q])
-        for j in range(LANES):
+    for q in range(bit_offsets.shape[0]):
+        kept, register = bits[q], row(words, bit_offsets[q])
+        for j in range(kept.shape[0]):
             register[j] = kept[j]
 
 
-@scalar
-def store_tile(t: int, state: State, rules: Rules, table: Array, words: Array) -> None:
+@stage
+def store_tile(
+    values: Array, bits: Array, offsets: Array, bit_offsets: Array, table: Array, words: Array
+) -> None:
     """Copy the stored quantities of one tile from the worktable back."""
-    for q in range(rules.offsets.shape[0]):
-        stored, lanes = state.values[t, q], row(table, rules.offsets[q])
-        for j in range(LANES):
+    for q in range(offsets.shape[0]):
+        stored, lanes = values[q], row(table, offsets[q])
+        for j in range(stored.shape[0]):
             stored[j] = lanes[j]
-    for q in range(rules.bit_offsets.shape[0]):
-        kept, register = state.bits[t, q], row(words, rules.bit_offsets[q])
-        for j in range(LANES):
+    for q in range(bit_offsets.shape[0]):
+        kept, register = bits[q], row(words, bit_offsets[q])
+        for j in range(kept.shape[0]):
             kept[j] = register[j]
 
 
 @scalar
-def begin_lane(
-    t: int, j: int, state: State, rules: Rules, world: World, table: Array, words: Array
-) -> None:
+def begin_lane(t: int, j: int, state: State, rules: Rules, table: Array, words: Array) -> None:
     """Let the customer named in the identity of lane ``j`` be born."""
     n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
     draw_birth(
@@ -143,7 +144,7 @@ def begin_lane(
         rules.traits,
         rules.links,
         rules.channels,
-        world,
+        rules.world[0],
         n_needs,
         n_channels,
     )
@@ -153,8 +154,14 @@ def begin_lane(
 
 @scalar
 def observe_tile(
-    t: int, count: int, state: State, rules: Rules, world: World, table: Array, words: Array,
-    observations: Array, masks: Array,
+    t: int,
+    count: int,
+    state: State,
+    rules: Rules,
+    table: Array,
+    words: Array,
+    observations: Array,
+    masks: Array,
 ) -> None:
     """Write the observations and masks of one tile, and keep its conditions."""
     n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
@@ -165,7 +172,7 @@ def observe_tile(
         rules.windows,
         rules.shut,
         rules.waves,
-        world,
+        rules.world[0],
         n_needs,
         n_channels,
     )
@@ -234,13 +241,15 @@ def _make_step(digest: str) -> Callable[..., None]:
     ) -> None:
         """Live one period with the tiles ``first_tile`` to ``last_tile`` (exclusive)."""
         digest  # part of the cache key  # noqa: B018
-        world = World(*to_fixed_tuple(rules.world, WORLD_SIZE))
+        world = rules.world[0]
         n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
         stride = np.uint64(n)
         for t in range(first_tile, last_tile):
             count = min(LANES, n - t * LANES)
             first = t * LANES
-            load_tile(t, state, rules, table, words)
+            load_tile(
+                state.values[t], state.bits[t], rules.offsets, rules.bit_offsets, table, words
+            )
             decide_tile(t, count, state, rules, chosen, table, out.forbidden)
             live_one_period(
                 table,
@@ -263,44 +272,61 @@ def _make_step(digest: str) -> Callable[..., None]:
                 for j in range(count):
                     if state.ended[first + j] > 0:
                         state.identity[t, CUSTOMER_ROW + j] += stride
-                        begin_lane(t, j, state, rules, world, table, words)
+                        begin_lane(t, j, state, rules, table, words)
                         clear_row(first + j, out)
             if mode == SAME_STEP and ended > 0:
                 observe_tile(
-                    t, count, state, rules, world, table, words,
-                    out.final_observations, out.final_masks,
+                    t,
+                    count,
+                    state,
+                    rules,
+                    table,
+                    words,
+                    out.final_observations,
+                    out.final_masks,
                 )
             for j in range(count):
                 over = out.terminated[first + j] or out.truncated[first + j]
                 if over and mode == SAME_STEP:
                     state.identity[t, CUSTOMER_ROW + j] += stride
-                    begin_lane(t, j, state, rules, world, table, words)
+                    begin_lane(t, j, state, rules, table, words)
                 elif over:
                     state.ended[first + j] = 1
-            observe_tile(
-                t, count, state, rules, world, table, words, out.observations, out.masks
+            observe_tile(t, count, state, rules, table, words, out.observations, out.masks)
+            store_tile(
+                state.values[t], state.bits[t], rules.offsets, rules.bit_offsets, table, words
             )
-            store_tile(t, state, rules, table, words)
 
     return step_tiles
 
 
 def _make_begin(digest: str) -> Callable[..., None]:
     def begin_tiles(
-        first_tile: int, last_tile: int, n: int, newborn: Array, state: State, rules: Rules,
-        observations: Array, masks: Array, table: Array, words: Array,
+        first_tile: int,
+        last_tile: int,
+        n: int,
+        newborn: Array,
+        state: State,
+        rules: Rules,
+        observations: Array,
+        masks: Array,
+        table: Array,
+        words: Array,
     ) -> None:
         """Let the customers marked in ``newborn`` be born, and observe everybody."""
         digest  # part of the cache key  # noqa: B018
-        world = World(*to_fixed_tuple(rules.world, WORLD_SIZE))
         for t in range(first_tile, last_tile):
             count = min(LANES, n - t * LANES)
-            load_tile(t, state, rules, table, words)
+            load_tile(
+                state.values[t], state.bits[t], rules.offsets, rules.bit_offsets, table, words
+            )
             for j in range(LANES):
                 if newborn[t * LANES + j]:
-                    begin_lane(t, j, state, rules, world, table, words)
-            observe_tile(t, count, state, rules, world, table, words, observations, masks)
-            store_tile(t, state, rules, table, words)
+                    begin_lane(t, j, state, rules, table, words)
+            observe_tile(t, count, state, rules, table, words, observations, masks)
+            store_tile(
+                state.values[t], state.bits[t], rules.offsets, rules.bit_offsets, table, words
+            )
 
     return begin_tiles
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nba_gym.arithmetic import indicator
-from nba_gym.compiled import scalar
+from nba_gym.compiled import stage
 from nba_gym.customer.needs import update_awareness, update_need
 from nba_gym.customer.places import (
     ACT_CARE,
@@ -45,7 +45,7 @@ from nba_gym.records.places import (
 from nba_gym.scenario.parameters import Array, World
 
 
-@scalar
+@stage
 def live_on(table: Array, world: World, n_needs: int) -> None:
     """Write the next hidden state; the visible history must not have moved on yet."""
     _update_loyalty(table, world)
@@ -54,7 +54,7 @@ def live_on(table: Array, world: World, n_needs: int) -> None:
         _update_needs(table, world, k)
 
 
-@scalar
+@stage
 def _update_loyalty(table: Array, world: World) -> None:
     drift = world.drift
     by_purchase, by_solution = world.gain_purchase, world.gain_solution
@@ -90,7 +90,7 @@ def _update_loyalty(table: Array, world: World) -> None:
         )
 
 
-@scalar
+@stage
 def _update_memory(table: Array, world: World) -> None:
     decay, relief = world.fatigue_decay, world.fatigue_relief
     learn, forget = world.reference_learn, world.reference_forget
@@ -106,7 +106,7 @@ def _update_memory(table: Array, world: World) -> None:
         table[ALIVE + j] *= 1.0 - table[LEFT + j]
 
 
-@scalar
+@stage
 def _update_needs(table: Array, world: World, k: int) -> None:
     of_need = need_block(table, k)
     decay, satisfaction = world.need_decay, world.need_satisfaction

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba_gym.compiled import scalar
+from nba_gym.compiled import stage
 from nba_gym.customer.places import (
     ACT_ATTENTION,
     ACT_CARE,
@@ -60,7 +60,7 @@ from nba_gym.scenario.parameters import (
 )
 
 
-@scalar
+@stage
 def look_up_records(table: Array, actions: Array, n_needs: int) -> None:
     """Write what the records need to know of each lane's action (its cost, discount, needs)."""
     for j in range(LANES):
@@ -77,7 +77,7 @@ def look_up_records(table: Array, actions: Array, n_needs: int) -> None:
             need_block(table, k)[ACT_NEED + j] = actions[a, A_NEED + k]
 
 
-@scalar
+@stage
 def look_up(table: Array, actions: Array, seasons: Array, n_needs: int) -> None:
     """Write everything that depends on each lane's action and season.
 

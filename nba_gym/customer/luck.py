@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba_gym.compiled import scalar
+from nba_gym.compiled import stage
 from nba_gym.customer.places import (
     LUCK_ARRIVAL,
     LUCK_NOTICE,
@@ -26,7 +26,7 @@ CUSTOMER_ROW = LANES
 _FIRST_NEED_BLOCK = np.uint64(8)
 
 
-@scalar
+@stage
 def _draw_block(table: Array, identity: Array, block: int, target: Array, first: int) -> None:
     """Four uniforms a lane, into four rows of ``target`` that follow each other."""
     for j in range(LANES):
@@ -41,7 +41,7 @@ def _draw_block(table: Array, identity: Array, block: int, target: Array, first:
         target[first + 3 * LANES + j] = uniform(w3)
 
 
-@scalar
+@stage
 def draw_luck(table: Array, identity: Array, n_needs: int) -> None:
     """Draw the period's uniforms of a tile: each depends on (seed, customer, period, kind) only.
 

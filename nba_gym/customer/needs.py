@@ -7,9 +7,7 @@ from nba_gym.compiled import scalar
 
 
 @scalar
-def arrival_probability(
-    rate: float, season: float, excitement: float, alive: float
-) -> float:
+def arrival_probability(rate: float, season: float, excitement: float, alive: float) -> float:
     """Equation 15: probability that need k arises in the period.
 
     ``1 - exp(-beta_k * season_k(t) * (1 + sum_j X_jk n_j))``: a Poisson stream of occasions, busier

@@ -103,4 +103,3 @@ PROBLEM_SOLVED = _at("problem_solved", "1 if the service ended a problem")
 ARISEN = _of_need("arisen", "1 if the need arose")
 BASKET_SUM = _at("basket_sum", "scratch: cumulative probability of a basket")
 BUYS = _of_need("buys", "1 if purchases were for the need")
-

@@ -153,8 +153,16 @@ class Population:
 
         def work(first: int, last: int, scratch: Scratch) -> None:
             kernel.begin_tiles(
-                first, last, self.n, marked, self.state, self.rules, out.observations, out.masks,
-                scratch.table, scratch.words,
+                first,
+                last,
+                self.n,
+                marked,
+                self.state,
+                self.rules,
+                out.observations,
+                out.masks,
+                scratch.table,
+                scratch.words,
             )
 
         self._run(work)
@@ -169,10 +177,19 @@ class Population:
         Returns:
             ``self.out``; the next step overwrites it.
         """
+
         def work(first: int, last: int, scratch: Scratch) -> None:
             kernel.step_tiles(
-                first, last, self.n, mode, actions, self.state, self.rules, self.out,
-                scratch.table, scratch.words,
+                first,
+                last,
+                self.n,
+                mode,
+                actions,
+                self.state,
+                self.rules,
+                self.out,
+                scratch.table,
+                scratch.words,
             )
 
         self._run(work)

@@ -71,9 +71,7 @@ def update_loyalty(
 
     ``l' = l + drift (lbar - l) + gain (1 - l) - loss l``, held within [0, 1].
     """
-    return clip01(
-        loyalty + drift * (baseline - loyalty) + gain * (1.0 - loyalty) - loss * loyalty
-    )
+    return clip01(loyalty + drift * (baseline - loyalty) + gain * (1.0 - loyalty) - loss * loyalty)
 
 
 @scalar

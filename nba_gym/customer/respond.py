@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nba_gym.arithmetic import exp, indicator, larger, log
-from nba_gym.compiled import scalar
+from nba_gym.compiled import stage
 from nba_gym.customer.leaving import discontent, leaving_probability, wake_up
 from nba_gym.customer.needs import arrival_probability, signal_probability
 from nba_gym.customer.places import (
@@ -72,7 +72,7 @@ from nba_gym.records.places import ACT_NEED, ACT_OUTBOUND, COMMITMENT, OPEN_BASK
 from nba_gym.scenario.parameters import Array, World
 
 
-@scalar
+@stage
 def respond(table: Array, excitation: Array, world: World, n_needs: int) -> None:
     """Write all probabilities of the period; ``look_up`` must have run."""
     _sum_up_needs(table, n_needs)
@@ -83,7 +83,7 @@ def respond(table: Array, excitation: Array, world: World, n_needs: int) -> None
     _expect_needs(table, excitation, world, n_needs)
 
 
-@scalar
+@stage
 def _sum_up_needs(table: Array, n_needs: int) -> None:
     for j in range(LANES):
         table[RELEVANCE + j] = 0.0
@@ -92,13 +92,11 @@ def _sum_up_needs(table: Array, n_needs: int) -> None:
         of_need = need_block(table, k)
         for j in range(LANES):
             need = of_need[NEED + j]
-            table[RELEVANCE + j] = add_relevance(
-                table[RELEVANCE + j], of_need[ACT_NEED + j], need
-            )
+            table[RELEVANCE + j] = add_relevance(table[RELEVANCE + j], of_need[ACT_NEED + j], need)
             table[STRONGEST_NEED + j] = larger(table[STRONGEST_NEED + j], need)
 
 
-@scalar
+@stage
 def _meet_contact(table: Array, world: World) -> None:
     scale, base = world.opt_out_scale, world.opt_out_base
     by_strain, by_loyalty = world.opt_out_strain, world.opt_out_loyalty
@@ -118,7 +116,7 @@ def _meet_contact(table: Array, world: World) -> None:
         table[LOG_REFERENCE + j] = log(1.0 - table[REFERENCE + j])
 
 
-@scalar
+@stage
 def _weigh_purchases(table: Array, world: World, n_needs: int) -> None:
     for j in range(LANES):
         table[TOTAL_QUIET + j] = 0.0
@@ -127,7 +125,7 @@ def _weigh_purchases(table: Array, world: World, n_needs: int) -> None:
         _weigh_need(table, world, k)
 
 
-@scalar
+@stage
 def _weigh_need(table: Array, world: World, k: int) -> None:
     of_need = need_block(table, k)
     here = np.float64(k + 1)
@@ -162,11 +160,12 @@ def _weigh_need(table: Array, world: World, k: int) -> None:
         noticed = alive * exp(utility - psi * offered + push)
         of_need[WEIGHT_QUIET + j] = quiet
         of_need[WEIGHT_NOTICED + j] = noticed
-        table[TOTAL_QUIET + j] += quiet
-        table[TOTAL_NOTICED + j] += noticed
+    for j in range(LANES):
+        table[TOTAL_QUIET + j] += of_need[WEIGHT_QUIET + j]
+        table[TOTAL_NOTICED + j] += of_need[WEIGHT_NOTICED + j]
 
 
-@scalar
+@stage
 def _consider_leaving(table: Array, world: World) -> None:
     by_loyalty, by_strain = world.leave_loyalty, world.leave_strain
     by_problem, by_wake_up = world.leave_problem, world.leave_wake_up
@@ -188,7 +187,7 @@ def _consider_leaving(table: Array, world: World) -> None:
         table[P_DROPOUT + j] = leaving_probability(dropout_scale, dropout_base, h, unhappy, alive)
 
 
-@scalar
+@stage
 def _expect_service(table: Array, world: World) -> None:
     hazard = world.problem_hazard
     scale, base, by_need = world.visit_scale, world.visit_base, world.visit_need
@@ -211,7 +210,7 @@ def _expect_service(table: Array, world: World) -> None:
         table[P_REFERRAL + j] = referral_probability(referral_rate, loyalty)
 
 
-@scalar
+@stage
 def _expect_needs(table: Array, excitation: Array, world: World, n_needs: int) -> None:
     false_rate, true_rate, rate = world.signal_false, world.signal_true, world.basket_rate
     count = np.float64(n_needs)

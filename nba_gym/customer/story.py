@@ -20,7 +20,7 @@ loops, one mechanism a file: ``response``, ``purchase``, ``needs``, ``relationsh
 
 from __future__ import annotations
 
-from nba_gym.compiled import scalar
+from nba_gym.compiled import stage
 from nba_gym.customer.draw import draw_events
 from nba_gym.customer.live_on import live_on
 from nba_gym.customer.look_up import look_up
@@ -30,10 +30,10 @@ from nba_gym.engagement.rules import update_conditions
 from nba_gym.records.features import observe_history
 from nba_gym.records.history import update_history
 from nba_gym.records.ledger import settle
-from nba_gym.scenario.parameters import Array, World
+from nba_gym.scenario.parameters import Array
 
 
-@scalar
+@stage
 def live_one_period(
     table: Array,
     words: Array,
@@ -80,7 +80,7 @@ def live_one_period(
     update_history(table, words, channels, world, n_needs, n_channels)
 
 
-@scalar
+@stage
 def observe(
     table: Array,
     words: Array,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nba_gym.arithmetic import exp, logistic, normal_quantile
-from nba_gym.compiled import scalar
+from nba_gym.compiled import scalar, stage
 from nba_gym.customer.places import (
     ALIVE,
     ARRIVAL_RATE,
@@ -84,7 +84,7 @@ def birth_luck(seed: int, customer: int, kind: int) -> float:
     return uniform(word)
 
 
-@scalar
+@stage
 def draw_birth(
     table: Array,
     j: int,
@@ -131,7 +131,7 @@ def draw_birth(
         channel_block(table, c)[START_CONSENT + j] = 1.0 if permits else 0.0
 
 
-@scalar
+@stage
 def _write_trait(table: Array, j: int, i: int, level: float, n_channels: int) -> None:
     """Write trait ``i``, in the order of the trait tables."""
     if i >= _FIRST_ATTENTION + n_channels:

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.arithmetic import count_bits
-from nba_gym.compiled import scalar
+from nba_gym.compiled import scalar, stage
 from nba_gym.lanes import LANES, MAX_CHANNELS, MAX_NEEDS, channel_block, row
 from nba_gym.records.places import (
-    ANY_CONTACT_BITS,
     ANSWER_AGE,
+    ANY_CONTACT_BITS,
     COMMITMENT,
     COMPLAINT,
     CONDITIONS,
@@ -68,7 +68,7 @@ def bit_if(condition: bool, place: int) -> int:
     return (_ONE if condition else _ZERO) << np.uint64(place)
 
 
-@scalar
+@stage
 def update_conditions(
     table: Array,
     words: Array,
@@ -118,7 +118,7 @@ def update_conditions(
     _total_condition(words, windows[n_channels], np.int64(world.total_contacts), n_channels)
 
 
-@scalar
+@stage
 def _channel_conditions(table: Array, words: Array, c: int, cap: float, window: int) -> None:
     of_channel, past = channel_block(table, c), row(words, CONTACT_BITS + c * LANES)
     here = np.float64(c + 1)
@@ -134,7 +134,7 @@ def _channel_conditions(table: Array, words: Array, c: int, cap: float, window: 
         words[CONDITIONS + j] |= word
 
 
-@scalar
+@stage
 def _total_condition(words: Array, window: int, limit: int, n_channels: int) -> None:
     for j in range(LANES):
         words[ANY_CONTACT_BITS + j] = _ZERO
@@ -147,7 +147,7 @@ def _total_condition(words: Array, window: int, limit: int, n_channels: int) -> 
         words[CONDITIONS + j] |= bit_if(contacts >= limit, _TOTAL)
 
 
-@scalar
+@stage
 def write_masks(words: Array, blocked_by: Array, masks: Array, first: int, count: int) -> None:
     """Write the action mask of a tile: 1 where an action is allowed. Waiting always is."""
     n = blocked_by.shape[0]
@@ -215,9 +215,7 @@ def compile_rules(scenario: Scenario) -> RuleBook:
     )
 
 
-def _stages(
-    action: Action, scenario: Scenario, seasons: list[tuple[int, int]]
-) -> dict[int, str]:
+def _stages(action: Action, scenario: Scenario, seasons: list[tuple[int, int]]) -> dict[int, str]:
     """Bits that forbid an action, each with the stage of the policy it belongs to."""
     if action.kind == "wait":
         return {}
@@ -231,13 +229,13 @@ def _stages(
         bits[_TOTAL_CAP] = "contact policy"
     else:
         bits[_NOT_VISITING + c] = "applicability"
-    for stage in ("eligibility", "applicability", "suitability"):
-        for rule in getattr(action, stage):
+    for step in ("eligibility", "applicability", "suitability"):
+        for rule in getattr(action, step):
             if rule == "basket" and len(action.needs) == 1:
                 needs = [need.name for need in scenario.needs]
-                bits[_NO_BASKET_FOR + needs.index(next(iter(action.needs)))] = stage
+                bits[_NO_BASKET_FOR + needs.index(next(iter(action.needs)))] = step
             else:
-                bits[_RULE + _ORDER.index(rule)] = stage
+                bits[_RULE + _ORDER.index(rule)] = step
     if action.valid:
         bits[_SEASON + seasons.index(action.valid)] = "eligibility"
     return bits

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nba_gym.arithmetic import count_bits, indicator
-from nba_gym.compiled import scalar
+from nba_gym.compiled import scalar, stage
 from nba_gym.lanes import LANES, Kind, PlaceBook, channel_block, need_block, row
 from nba_gym.records import places
 from nba_gym.records.places import (
@@ -74,9 +74,7 @@ class Feature:
 _RANGES: dict[str, tuple[float, float, str]] = {}
 
 
-def _feature(
-    name: str, unit: str, meaning: str, *, low: float = 0.0, per: str = ""
-) -> int:
+def _feature(name: str, unit: str, meaning: str, *, low: float = 0.0, per: str = "") -> int:
     _RANGES[name] = (low, 1.0, unit)
     book = {"": BOOK, "need": NEEDS, "channel": CHANNELS}[per]
     return book.place(name, meaning)
@@ -125,7 +123,7 @@ def freshness(age: float, half: float) -> float:
     return 1.0 / (1.0 + age / half)
 
 
-@scalar
+@stage
 def observe_history(
     table: Array, words: Array, waves: Array, world: World, n_needs: int, n_channels: int
 ) -> None:
@@ -154,7 +152,7 @@ def observe_history(
         _observe_need(table, k)
 
 
-@scalar
+@stage
 def _observe_purchases(table: Array, words: Array, world: World) -> None:
     typical = world.typical_spend
     for j in range(LANES):
@@ -175,7 +173,7 @@ def _observe_purchases(table: Array, words: Array, world: World) -> None:
         table[F_RESPONSES + j] = np.float64(np.int64(responses)) * (1.0 / LONG_WINDOW)
 
 
-@scalar
+@stage
 def _observe_service(table: Array) -> None:
     for j in range(LANES):
         table[F_SINCE_CONTACT + j] = saturate(table[SINCE_CONTACT + j], 4.0)
@@ -187,7 +185,7 @@ def _observe_service(table: Array) -> None:
         table[F_ANSWER_LOYALTY + j] = table[ANSWER_LOYALTY + j]
 
 
-@scalar
+@stage
 def _observe_channel(table: Array, words: Array, c: int) -> None:
     of_channel, contacts = channel_block(table, c), row(words, CONTACT_BITS + c * LANES)
     here = np.float64(c + 1)
@@ -203,7 +201,7 @@ def _observe_channel(table: Array, words: Array, c: int) -> None:
         table[F_CONTACTS_LONG + j] += long
 
 
-@scalar
+@stage
 def _observe_need(table: Array, k: int) -> None:
     of_need = need_block(table, k)
     here = np.float64(k + 1)
@@ -216,7 +214,7 @@ def _observe_need(table: Array, k: int) -> None:
         of_need[F_BASKET + j] = fresh if table[OPEN_BASKET + j] == here else 0.0
 
 
-@scalar
+@stage
 def write_rows(table: Array, places_: Array, out: Array, first: int, count: int) -> None:
     """Copy the chosen quantities of a tile into rows ``first ...`` of ``out``, one a customer."""
     rows = out[first : first + count]

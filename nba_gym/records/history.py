@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nba_gym.arithmetic import indicator
-from nba_gym.compiled import scalar
+from nba_gym.compiled import scalar, stage
 from nba_gym.lanes import LANES, channel_block, need_block, row
 from nba_gym.records.places import (
     ACCEPTED,
@@ -109,7 +109,7 @@ def push_bit(word: int, happened: float) -> int:
     return ((np.uint64(word) << _ONE) | bit) & _WINDOW
 
 
-@scalar
+@stage
 def begin_history(table: Array, words: Array, j: int, n_needs: int, n_channels: int) -> None:
     """Lay out the history of a newly acquired customer in lane ``j``, from the birth record."""
     table[TENURE + j] = 0.0
@@ -145,7 +145,7 @@ def begin_history(table: Array, words: Array, j: int, n_needs: int, n_channels: 
     words[PURCHASE_BITS + j] = np.uint64(0)
 
 
-@scalar
+@stage
 def update_history(
     table: Array, words: Array, channels: Array, world: World, n_needs: int, n_channels: int
 ) -> None:
@@ -159,7 +159,7 @@ def update_history(
         _update_need(table, world, k)
 
 
-@scalar
+@stage
 def _update_dates(table: Array, words: Array, world: World) -> None:
     cycle = world.cycle
     renewal, recommit = world.renewal_periods, world.recommit_periods
@@ -181,19 +181,20 @@ def _update_dates(table: Array, words: Array, world: World) -> None:
         words[PURCHASE_BITS + j] = push_bit(words[PURCHASE_BITS + j], bought)
 
 
-@scalar
+@stage
 def _update_purchases(table: Array) -> None:
     for j in range(LANES):
         bought = indicator(table[PURCHASES + j] > 0.0)
         table[FREQUENCY + j] += table[PURCHASES + j]
         table[SPEND + j] += table[LIST_SPEND + j]
         share = smooth(table[DEAL_SHARE + j], 0.7, table[REDEEMED + j])
-        table[DEAL_SHARE + j] = share if bought > 0.0 else table[DEAL_SHARE + j]
+        before = table[DEAL_SHARE + j]
+        table[DEAL_SHARE + j] = share if bought > 0.0 else before
         offered = table[SENT + j] * table[ACT_DISCOUNT + j]
         table[COUPON + j] = smooth(table[COUPON + j], 0.85, offered)
 
 
-@scalar
+@stage
 def _update_service(table: Array, world: World) -> None:
     basket_periods = world.basket_periods
     for j in range(LANES):
@@ -205,9 +206,8 @@ def _update_service(table: Array, world: World) -> None:
         table[VISITING + j] = table[VISIT + j]
         table[ANSWER_AGE + j] = update_age(table[ANSWER_AGE + j], table[ANSWERED + j])
         stated = table[READING_LOYALTY + j]
-        table[ANSWER_LOYALTY + j] = (
-            stated if table[ANSWERED + j] > 0.0 else table[ANSWER_LOYALTY + j]
-        )
+        before = table[ANSWER_LOYALTY + j]
+        table[ANSWER_LOYALTY + j] = stated if table[ANSWERED + j] > 0.0 else before
     for j in range(LANES):
         abandoned = table[BASKET + j]
         age = update_age(table[BASKET_AGE + j], indicator(abandoned > 0.0))
@@ -217,7 +217,7 @@ def _update_service(table: Array, world: World) -> None:
         table[OPEN_BASKET + j] = 0.0 if gone > 0.0 else kept
 
 
-@scalar
+@stage
 def _update_channel(
     table: Array, words: Array, c: int, pause_after: float, pause_for: float
 ) -> None:
@@ -237,17 +237,19 @@ def _update_channel(
         contacts[j] = push_bit(contacts[j], here * table[SENT + j])
 
 
-@scalar
+@stage
 def _update_need(table: Array, world: World, k: int) -> None:
     of_need = need_block(table, k)
     memory = world.signal_memory
+    here = np.float64(k)
     for j in range(LANES):
-        bought = indicator(table[NEED_BOUGHT + j] == np.float64(k)) * table[PURCHASES + j]
-        informed = table[SENT + j] * table[ACT_INFORM + j] * of_need[ACT_NEED + j]
-        stated = of_need[READING + j]
         of_need[SIGNALS + j] = smooth(of_need[SIGNALS + j], memory, of_need[SIGNAL + j])
+    for j in range(LANES):
+        bought = indicator(table[NEED_BOUGHT + j] == here) * table[PURCHASES + j]
         of_need[BOUGHT + j] = 0.95 * of_need[BOUGHT + j] + bought
+    for j in range(LANES):
+        informed = table[SENT + j] * table[ACT_INFORM + j] * of_need[ACT_NEED + j]
         of_need[INFORMED + j] = 0.9 * of_need[INFORMED + j] + informed
-        of_need[ANSWER_NEED + j] = (
-            stated if table[ANSWERED + j] > 0.0 else of_need[ANSWER_NEED + j]
-        )
+    for j in range(LANES):
+        stated, before = of_need[READING + j], of_need[ANSWER_NEED + j]
+        of_need[ANSWER_NEED + j] = stated if table[ANSWERED + j] > 0.0 else before

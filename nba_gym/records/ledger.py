@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nba_gym.arithmetic import indicator, larger, round_money
-from nba_gym.compiled import scalar
+from nba_gym.compiled import scalar, stage
 from nba_gym.lanes import LANES
 from nba_gym.records.places import (
     ACCEPTED,
@@ -35,7 +35,7 @@ LINES = ("margin", "discounts", "recurring", "referrals", "contact_cost", "servi
 LINE_PLACES = (MARGIN, DISCOUNTS, RECURRING, REFERRALS, CONTACT_COST, SERVICE_COST)
 
 
-@scalar
+@stage
 def settle(table: Array, needs: Array, world: World, n_needs: int) -> None:
     """Step 5: write the ledger lines of a tile of customers from their events.
 

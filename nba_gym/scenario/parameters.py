@@ -115,7 +115,8 @@ class World(NamedTuple):
     renewal_window: float
 
 
-WORLD_SIZE = len(World._fields)
+WORLD_TYPE = np.dtype([(name, np.float64) for name in World._fields])
+"""The same as a record, which compiled code reads field by field."""
 
 # columns of the catalogue, one row an action
 A_CHANNEL, A_OUTBOUND, A_INBOUND, A_COST, A_FULFIL_COST, A_DISCOUNT = 0, 1, 2, 3, 4, 5
@@ -151,7 +152,7 @@ class Parameters:
     """A scenario, packed.
 
     Attributes:
-        world: Scalars in the order of :class:`World`, ``(WORLD_SIZE,)``.
+        world: One record with the fields of :class:`World`, ``(1,)``.
         actions: The catalogue, ``(n_actions, A_NEED + n_needs)``.
         channels: Channel table, ``(n_channels, CHANNEL_COLUMNS)``.
         needs: Table of needs, ``(n_needs, 2)``.
@@ -165,7 +166,7 @@ class Parameters:
             ``(QUANTILE_NODES,)``.
     """
 
-    world: Floats
+    world: Array
     actions: Floats
     channels: Floats
     needs: Floats
@@ -191,7 +192,7 @@ def pack(scenario: Scenario) -> Parameters:
     seasons = np.stack([_season_utility(scenario), _season_arrival(scenario)])
     phase = 2.0 * np.pi * np.arange(scenario.cycle) / scenario.cycle
     return Parameters(
-        world=np.array([float(x) for x in _world(scenario)], dtype=np.float64),
+        world=np.array([tuple(map(float, _world(scenario)))], dtype=WORLD_TYPE).view(np.recarray),
         actions=_catalogue(scenario),
         channels=_channel_table(scenario),
         needs=np.array([[need.margin, need.price] for need in scenario.needs]),

@@ -59,7 +59,9 @@ class Need(Part):
     """Something customers want from time to time, and what serving it earns."""
 
     name: str = Field(description="unique name", pattern=r"^[a-z][a-z0-9_]*$")
-    price: float = value("list price relative to the customer's spend level", "factor", 1.0, above=0)
+    price: float = value(
+        "list price relative to the customer's spend level", "factor", 1.0, above=0
+    )
     margin: float = share("margin at list price, as a share of it")
     season_utility: float = value("amplitude of the season in the utility", "utility", 0.0, low=0)
     season_arrival: float = value("amplitude of the season in arrivals", "log", 0.0, low=0)
@@ -124,7 +126,8 @@ class Traits(Part):
     )
     spend: Distribution = Field(description="m > 0, mean list value of a purchase")
     attention: dict[str, Distribution] = Field(
-        default_factory=dict[str, Distribution], description="alpha_c in (0, 1), by outbound channel"
+        default_factory=dict[str, Distribution],
+        description="alpha_c in (0, 1), by outbound channel",
     )
     arrival: dict[str, Distribution] = Field(
         default_factory=dict[str, Distribution], description="beta_k >= 0 per period, by need"
