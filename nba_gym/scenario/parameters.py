@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats  # pyright: ignore[reportMissingTypeStubs]
+from scipy import special
 
 from nba_gym.scenario.schema import (
     Action,
@@ -374,9 +374,9 @@ def _grid() -> Floats:
 
 
 def _quantiles(given: Distribution) -> Floats:
-    """Quantiles of a distribution at the nodes of the normal grid."""
+    """Quantiles of a distribution at the nodes of the normal grid; exact in both tails."""
     z = _grid()
-    below = stats.norm.cdf(z)
+    low, high = special.ndtr(z), special.ndtr(-z)
     match given:
         case Constant():
             return np.full(QUANTILE_NODES, given.value)
@@ -385,11 +385,13 @@ def _quantiles(given: Distribution) -> Floats:
         case LogNormal():
             return given.median * np.exp(given.sigma * z)
         case Gamma():
-            law = stats.gamma(given.shape, scale=1.0 / given.rate)
+            lower = special.gammaincinv(given.shape, low)
+            upper = special.gammainccinv(given.shape, high)
+            return np.where(z > 0, upper, lower) / given.rate
         case Beta():
-            law = stats.beta(given.a, given.b)
-    upper = cast(Floats, law.isf(stats.norm.sf(z)))
-    return np.where(z > 0, upper, cast(Floats, law.ppf(below)))
+            lower = special.betaincinv(given.a, given.b, low)
+            upper = 1.0 - special.betaincinv(given.b, given.a, high)
+            return np.where(z > 0, upper, lower)
 
 
 def _log_quantiles(given: Distribution) -> Floats:
@@ -467,7 +469,8 @@ def _spend_noise(shape: float) -> Floats:
 def _interpolated_mean(levels: Floats) -> float:
     """Exact mean of a table that is linear between the nodes of a standard normal score."""
     z = _grid()
-    mass = np.diff(stats.norm.cdf(z))
+    mass = np.diff(special.ndtr(z))
     slope = np.diff(levels) / np.diff(z)
-    first_moment = -np.diff(stats.norm.pdf(z))  # integral of z * density over each cell
+    density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+    first_moment = -np.diff(density)  # integral of z * density over each cell
     return float(np.sum(levels[:-1] * mass + slope * (first_moment - z[:-1] * mass)))
