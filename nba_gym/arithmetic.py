@@ -18,7 +18,7 @@ LOG2_E = 1.4426950408889634
 LN2_HIGH = 6.93147180369123816490e-01
 LN2_LOW = 1.90821492927058770002e-10
 ROUND_SHIFT = 6755399441055744.0  # 1.5 * 2**52: adding and subtracting it rounds to an integer
-MONEY_QUANTUM = 1.0 / 1024.0
+MONEY_QUANTUM = 1.0 / 65536.0
 """Smallest amount in the ledger, in currency units; a power of two, so that sums are exact."""
 
 _MANTISSA = np.uint64(0x000FFFFFFFFFFFFF)
@@ -113,8 +113,8 @@ def indicator(condition: bool) -> float:
 
 @scalar
 def round_money(amount: float) -> float:
-    """The nearest multiple of ``MONEY_QUANTUM`` (1/1024 currency unit), for |amount| < 2**41."""
-    return (amount * 1024.0 + ROUND_SHIFT - ROUND_SHIFT) * MONEY_QUANTUM
+    """The nearest multiple of ``MONEY_QUANTUM`` (1/65536 unit), for |amount| < 2**35."""
+    return (amount * 65536.0 + ROUND_SHIFT - ROUND_SHIFT) * MONEY_QUANTUM
 
 
 @scalar

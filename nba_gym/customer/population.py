@@ -127,6 +127,25 @@ class Population:
             events=np.empty((n if self.record else 0, len(rules.event_offsets))),
         )
 
+    def fresh_outcome(self) -> Outcome:
+        """Fresh arrays for what leaves the environment; scratch for the rest is used again."""
+        n, rules = self.n, self.rules
+        return self.out._replace(
+            observations=np.empty((n, len(rules.features)), dtype=np.float32),
+            masks=np.empty((n, len(rules.blocked_by)), dtype=np.int8),
+            ledger=np.empty((n, kernel.N_LINES)),
+            rewards=np.empty(n),
+            terminated=np.empty(n, dtype=np.bool_),
+            truncated=np.empty(n, dtype=np.bool_),
+            forbidden=np.empty(n, dtype=np.bool_),
+        )
+
+    def who(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """Seed and number of every customer, ``(n,)`` each, as copies."""
+        identity = self.state.identity
+        seeds, customers = identity[:, :LANES], identity[:, LANES:]
+        return seeds.flatten()[: self.n], customers.flatten()[: self.n]
+
     def _choose_threads(self, wanted: int | None) -> int:
         if wanted is None:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

@@ -1,0 +1,126 @@
+"""What the single and the vector environment share: spaces, checks, descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, overload
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from nba_gym.customer.population import Population
+from nba_gym.errors import ActionError, EpisodeError, PolicyError
+from nba_gym.records.features import Feature
+from nba_gym.records.ledger import LINES
+
+Observe = Literal["records", "everything"]
+LEDGER_TYPE = np.dtype([(line, np.float64) for line in LINES])
+"""One row of the ledger; ``info["ledger"]["margin"]`` is a line."""
+
+
+class FeatureTable(Sequence[Feature]):
+    """The columns of an observation, in order; prints as a table.
+
+    Args:
+        features: The features.
+    """
+
+    def __init__(self, features: Sequence[Feature]) -> None:
+        self._features = tuple(features)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return [feature.name for feature in self._features]
+
+    @overload
+    def __getitem__(self, index: int) -> Feature: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Feature]: ...
+    def __getitem__(self, index: int | slice) -> Feature | Sequence[Feature]:
+        return self._features[index]
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def __iter__(self) -> Iterator[Feature]:
+        return iter(self._features)
+
+    def __repr__(self) -> str:
+        width = max(len(feature.name) for feature in self._features)
+        lines = [f"{'':>3}  {'name':<{width}}  {'range':<12}  {'unit':<14}  meaning"]
+        for i, f in enumerate(self._features):
+            span = f"[{f.low:g}, {f.high:g}]"
+            lines.append(f"{i:>3}  {f.name:<{width}}  {span:<12}  {f.unit:<14}  {f.meaning}")
+        return "\n".join(lines)
+
+
+def observation_space(features: Sequence[Feature]) -> spaces.Box:
+    """The box that every observation of one customer lies in."""
+    low = np.array([feature.low for feature in features], dtype=np.float32)
+    high = np.array([feature.high for feature in features], dtype=np.float32)
+    return spaces.Box(low, high, dtype=np.float32)
+
+
+def check_observe(observe: str) -> bool:
+    """Whether the hidden half is to be shown.
+
+    Raises:
+        PolicyError: If ``observe`` is neither ``"records"`` nor ``"everything"``.
+    """
+    if observe not in ("records", "everything"):
+        raise PolicyError(f"observe must be 'records' or 'everything', got {observe!r}")
+    return observe == "everything"
+
+
+def check_actions(actions: Any, n: int, n_actions: int) -> NDArray[np.int64]:
+    """Actions as integers, checked for type, shape and range.
+
+    Raises:
+        ActionError: Naming the rule and the first value that breaks it.
+    """
+    given = np.asarray(actions)
+    if given.dtype.kind not in "iu":
+        raise ActionError(f"actions must be integers, got {given.dtype} {_first(given)}")
+    if given.shape != (n,):
+        raise ActionError(f"actions must have shape ({n},), got {given.shape}")
+    if n and (int(given.min()) < 0 or int(given.max()) >= n_actions):
+        wrong = int(np.flatnonzero((given < 0) | (given >= n_actions))[0])
+        raise ActionError(
+            f"actions[{wrong}] must be in [0, {n_actions}), got {int(given[wrong])}"
+        )
+    return given.astype(np.int64, copy=False)
+
+
+def check_running(ended: NDArray[Any], *, begun: bool) -> None:
+    """Check that a step is possible.
+
+    Raises:
+        EpisodeError: Before the first reset, or when a journey is over.
+    """
+    if not begun:
+        raise EpisodeError("step must come after reset, got a step before the first reset")
+    if ended.any():
+        which = int(np.flatnonzero(ended)[0])
+        raise EpisodeError(
+            f"step must not follow the end of a journey, got a step after journey {which} ended;"
+            " call reset"
+        )
+
+
+def explain_mask(population: Population, i: int) -> str:
+    """The actions of customer ``i``: which are allowed now, and why not the rest."""
+    scenario, book = population.scenario, population.rule_book
+    conditions = int(population.state.conditions[i])
+    width = max(len(action.name) for action in scenario.actions)
+    lines: list[str] = []
+    for a, action in enumerate(scenario.actions):
+        reasons = book.explain(conditions, a)
+        verdict = "allowed" if not reasons else "; ".join(reasons)
+        lines.append(f"{a:>3}  {action.name:<{width}}  {verdict}")
+    return "\n".join(lines)
+
+
+def _first(values: NDArray[Any]) -> Any:
+    return values.reshape(-1)[0] if values.size else "nothing"

@@ -1,0 +1,123 @@
+"""The native batch as a Stable-Baselines3 ``VecEnv``, without work for each customer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from nba_gym.customer import kernel
+from nba_gym.envs.common import LEDGER_TYPE, check_actions, check_running
+from nba_gym.envs.vector import JourneyVectorEnv
+from nba_gym.errors import MissingExtraError
+
+try:
+    from stable_baselines3.common.vec_env import VecEnv
+except ImportError as error:
+    raise MissingExtraError("the Stable-Baselines3 adapter", "train") from error
+
+
+class JourneyVecEnv(VecEnv):
+    """Customers side by side for Stable-Baselines3 and sb3-contrib.
+
+    Journeys begin anew in the same step; the last observation of an ended journey is in
+    ``infos[i]["terminal_observation"]``, and ``infos[i]["TimeLimit.truncated"]`` tells a time limit
+    from a cancellation. All customers whose journey goes on share one empty info.
+
+    Args:
+        num_envs: Customers simulated side by side.
+        scenario: As for :class:`JourneyVectorEnv`.
+        **kwargs: As for :class:`JourneyVectorEnv`, but for ``autoreset_mode``.
+    """
+
+    def __init__(self, num_envs: int, scenario: Any = "retail", **kwargs: Any) -> None:
+        self.env = JourneyVectorEnv(
+            num_envs, scenario, autoreset_mode=AutoresetMode.SAME_STEP, **kwargs
+        )
+        self.population = self.env.population
+        super().__init__(
+            num_envs, self.env.single_observation_space, self.env.single_action_space
+        )
+        self._chosen = np.zeros(num_envs, dtype=np.int64)
+
+    def reset(self) -> NDArray[np.float32]:
+        """Begin new journeys: customers 0, 1, 2, ... of the seeded world, or the next ones."""
+        seed = self._seeds[0]
+        options = self._options[0] if self._options else None
+        observations, info = self.env.reset(seed=seed, options=options or None)
+        self.reset_infos = [{"action_mask": mask} for mask in info["action_mask"]]
+        self._reset_seeds()
+        self._reset_options()
+        return observations
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Take the actions for the next step."""
+        self._chosen = check_actions(actions, self.num_envs, self.env.scenario.n_actions)
+
+    def step_wait(
+        self,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
+        """Live one period with every customer."""
+        population = self.population
+        if not self.env.has_begun:
+            check_running(population.state.ended, begun=False)
+        population.out = population.fresh_outcome()
+        out = population.step(self._chosen, kernel.SAME_STEP)
+        dones = out.terminated | out.truncated
+        infos: list[dict[str, Any]] = [{}] * self.num_envs
+        for i in np.flatnonzero(dones):
+            infos[i] = {
+                "terminal_observation": out.final_observations[i].copy(),
+                "TimeLimit.truncated": bool(out.truncated[i]),
+                "ledger": out.ledger[i].view(LEDGER_TYPE)[0],
+            }
+        return out.observations, out.rewards.astype(np.float32), dones, infos
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Allowed actions now, ``(num_envs, n_actions)``."""
+        return self.population.out.masks.astype(np.bool_)
+
+    def close(self) -> None:
+        """Nothing needs closing."""
+
+    def has_attr(self, attr_name: str) -> bool:
+        """Whether the environments have an attribute."""
+        return attr_name == "action_masks" or hasattr(self.env, attr_name)
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """An attribute, once for each of the indices; all customers share it."""
+        value = getattr(self.env, attr_name)
+        return [value] * len(list(self._get_indices(indices)))
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Set an attribute for all customers.
+
+        Raises:
+            ValueError: If it is asked for some of the customers only.
+        """
+        if len(list(self._get_indices(indices))) != self.num_envs:
+            raise ValueError(f"indices must name all customers for {attr_name!r}, got {indices!r}")
+        setattr(self.env, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Call a method; for ``action_masks`` one row for each of the indices."""
+        chosen = list(self._get_indices(indices))
+        if method_name == "action_masks":
+            masks = self.action_masks()
+            return [masks[i] for i in chosen]
+        if method_name == "explain_mask":
+            return [self.env.explain_mask(i) for i in chosen]
+        result = getattr(self.env, method_name)(*method_args, **method_kwargs)
+        return [result] * len(chosen)
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """No customer is wrapped on their own."""
+        return [False] * len(list(self._get_indices(indices)))
+
+    def get_images(self) -> list[Any]:
+        """Pictures of the journeys, with ``render_mode="rgb_array"``."""
+        return list(self.env.render() or ())
