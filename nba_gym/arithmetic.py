@@ -4,8 +4,8 @@
 LLVM cannot vectorise. These functions use only IEEE-754 additions, multiplications, divisions and
 integer operations, so they give the same bits everywhere and run several customers at a time.
 
-Source: range reduction and polynomials after Cody & Waite, *Software Manual for the Elementary
-Functions* (1980); normal quantile after Acklam (2003), relative error below 1.2e-9.
+Source: range reduction after Cody & Waite, *Software Manual for the Elementary Functions* (1980);
+normal quantile after Acklam (2003). The stated errors are measured in the tests.
 """
 
 from __future__ import annotations
@@ -24,39 +24,41 @@ MONEY_QUANTUM = 1.0 / 65536.0
 _MANTISSA = np.uint64(0x000FFFFFFFFFFFFF)
 _ONE = np.uint64(0x3FF0000000000000)
 _EXPONENT_SHIFT = np.uint64(52)
-_ROUND_BITS = np.uint64(0x4338000000000000)  # the bits of ROUND_SHIFT
-_BIAS = np.uint64(1023)
+# the bits of ROUND_SHIFT less the bias of an exponent: one difference that never falls below zero
+_ROUND_BITS_LESS_BIAS = np.uint64(0x4338000000000000 - 1023)
 
 
 @scalar
 def exp(x: float) -> float:
-    """Natural exponential, relative error below 4e-16; ``x`` is held within [-700, 700]."""
-    x = x if x < 700.0 else 700.0
-    x = x if x > -700.0 else -700.0
+    """Natural exponential; relative error below 2e-16 and never decreasing.
+
+    ``x`` is held within [-700, 700]; what is not a number stays so.
+    """
+    x = 700.0 if x > 700.0 else x
+    x = -700.0 if x < -700.0 else x
     shifted = x * LOG2_E + ROUND_SHIFT
     n = shifted - ROUND_SHIFT
     r = (x - n * LN2_HIGH) - n * LN2_LOW
-    # Taylor polynomial of degree 12 on |r| <= ln(2)/2: truncation below 2e-16
-    p = 1.0 / 479001600.0
-    p = p * r + 1.0 / 39916800.0
-    p = p * r + 1.0 / 3628800.0
-    p = p * r + 1.0 / 362880.0
-    p = p * r + 1.0 / 40320.0
-    p = p * r + 1.0 / 5040.0
-    p = p * r + 1.0 / 720.0
-    p = p * r + 1.0 / 120.0
-    p = p * r + 1.0 / 24.0
-    p = p * r + 1.0 / 6.0
-    p = p * r + 0.5
-    p = p * r + 1.0
-    p = p * r + 1.0
-    power = (np.float64(shifted).view(np.uint64) - _ROUND_BITS + _BIAS) << _EXPONENT_SHIFT
+    # exp(r) = 1 + (r + r**2 q(r)): with the large terms added last, only they are rounded coarsely.
+    # q is a minimax polynomial on |r| <= ln(2)/2; its truncation is below 8e-18
+    q = 2.511003829684323e-08
+    q = q * r + 2.7632640675581065e-07
+    q = q * r + 2.755724236744935e-06
+    q = q * r + 2.4801487366025275e-05
+    q = q * r + 0.00019841269886563802
+    q = q * r + 0.0013888888947785523
+    q = q * r + 0.008333333333322215
+    q = q * r + 0.041666666666522106
+    q = q * r + 0.16666666666666674
+    q = q * r + 0.500000000000001
+    p = 1.0 + (r + r * r * q)
+    power = (np.float64(shifted).view(np.uint64) - _ROUND_BITS_LESS_BIAS) << _EXPONENT_SHIFT
     return p * np.uint64(power).view(np.float64)
 
 
 @scalar
 def log(x: float) -> float:
-    """Natural logarithm of a positive, normal number; relative error below 1e-15."""
+    """Natural logarithm of a positive, normal number; relative error below 5e-16."""
     bits = np.float64(x).view(np.uint64)
     mantissa = np.uint64((bits & _MANTISSA) | _ONE).view(np.float64)
     exponent = np.float64(np.int64(bits >> _EXPONENT_SHIFT)) - 1023.0
@@ -82,15 +84,15 @@ def log(x: float) -> float:
 
 @scalar
 def logistic(x: float) -> float:
-    """Probability with log-odds ``x``: 1 / (1 + exp(-x))."""
+    """Probability with log-odds ``x``: 1 / (1 + exp(-x)); relative error below 4e-16 to |x| = 700."""
     return 1.0 / (1.0 + exp(-x))
 
 
 @scalar
 def clip01(x: float) -> float:
-    """``x`` held within [0, 1]; takes away only rounding, never a modelling mistake."""
-    x = x if x > 0.0 else 0.0
-    return x if x < 1.0 else 1.0
+    """``x`` held within [0, 1]; what is not a number stays so, to be seen."""
+    x = 0.0 if x < 0.0 else x
+    return 1.0 if x > 1.0 else x
 
 
 @scalar
@@ -119,7 +121,7 @@ def round_money(amount: float) -> float:
 
 @scalar
 def normal_quantile(u: float) -> float:
-    """Standard normal quantile of ``u`` in (0, 1)."""
+    """Standard normal quantile of ``u`` in (0, 1); relative error below 1.2e-9."""
     tail = u if u < 0.5 else 1.0 - u
     q = u - 0.5
     r = q * q

@@ -11,9 +11,15 @@ A uniform is ``(word + 1/2) / 2**32``: strictly inside (0, 1), never 0 and never
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from typing import Any
 
-from nba_gym.compiled import scalar
+import numpy as np
+from numpy.typing import NDArray
+
+from nba_gym.compiled import entry, scalar
+
+Array = NDArray[Any]
 
 _M0 = np.uint64(0xD2511F53)
 _M1 = np.uint64(0xCD9E8D57)
@@ -62,3 +68,44 @@ def philox(
 def uniform(word: np.uint64) -> float:
     """A number strictly between 0 and 1 from a 32-bit word, in steps of 2**-32."""
     return (np.float64(np.int64(word)) + 0.5) * 2.3283064365386963e-10
+
+
+POLICY_KIND = np.uint64(0xFFFFFFFF)
+"""Block of event kinds reserved for a policy's own draw; the customer model uses lower ones."""
+
+
+def _make_policy_luck(digest: str) -> Callable[..., None]:
+    def fill(seed: int, period: int, customers: Array, out: Array) -> None:
+        digest  # part of the cache key  # noqa: B018
+        for i in range(customers.shape[0]):
+            customer = customers[i]
+            word = philox(
+                customer & _LOW,
+                customer >> _SHIFT,
+                np.uint64(period),
+                POLICY_KIND,
+                np.uint64(seed) & _LOW,
+                np.uint64(seed) >> _SHIFT,
+            )[0]
+            out[i] = uniform(word)
+
+    return fill
+
+
+_fill_policy_luck = entry(_make_policy_luck)
+
+
+def policy_luck(seed: int, customers: NDArray[np.uint64], period: int) -> NDArray[np.float64]:
+    """Uniform numbers for a stochastic policy: a function of (seed, customer, period) only.
+
+    Args:
+        seed: Seed of the world.
+        customers: Numbers of the customers, ``(n,)``.
+        period: Period of the journeys.
+
+    Returns:
+        ``(n,)``, independent of everything the customers draw for themselves.
+    """
+    out = np.empty(len(customers))
+    _fill_policy_luck(np.uint64(seed), np.uint64(period), customers, out)
+    return out

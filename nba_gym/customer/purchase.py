@@ -97,3 +97,22 @@ def is_chosen(share: float, below: float, weight: float) -> float:
     The needs lie side by side on [0, T): need k covers [below, below + exp(U_k)).
     """
     return indicator(share >= below) * indicator(share < below + weight)
+
+
+@scalar
+def expected_purchases(total: float, dropout: float, counted: float) -> float:
+    """Equation 11b: mean number of purchases in a period, leaving after each with ``dropout``.
+
+    ``sum_n P(N >= n) (1 - p)^(n - 1)``; one choice a period has only the first term.
+    """
+    most = MOST_PURCHASES if counted > 0.0 else 1
+    at_least = purchase_probability(total, counted)
+    point = 1.0 - at_least
+    stays = 1.0
+    mean = 0.0
+    for n in range(1, most + 1):
+        mean += at_least * stays
+        stays *= 1.0 - dropout
+        point = poisson_point(n, total, point)
+        at_least -= point
+    return mean

@@ -1,0 +1,339 @@
+"""Let a policy act for many customers over their whole journeys, and keep what it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba_gym.customer import kernel
+from nba_gym.customer.kernel import Outcome
+from nba_gym.customer.population import Population
+from nba_gym.errors import PolicyError
+from nba_gym.policies.protocol import Policy, StochasticPolicy
+from nba_gym.policies.simple import UniformRandom, draw_actions
+from nba_gym.randomness import policy_luck
+from nba_gym.records.events import event_columns
+from nba_gym.records.ledger import LINES
+from nba_gym.scenario.schema import Scenario
+
+Floats = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What a policy came to, customer by customer.
+
+    Attributes:
+        customers: Numbers of the customers, ``(n,)``.
+        persona: Persona of each, ``(n,)``.
+        value: Discounted profit of the journey, ``(n,)``.
+        lines: Discounted ledger lines, by name, ``(n,)`` each; they sum to ``value``.
+        lifetime: Periods until the customer left (known only to the simulator) or the horizon,
+            ``(n,)``.
+        contacts: Outbound contacts, ``(n,)``.
+        opt_outs: Channels opted out of, ``(n,)``.
+        purchases: Purchases, ``(n,)``.
+        alive: Share of customers who have not left, by period, ``(horizon,)``.
+        contact_rate: Contacts a customer, by period and channel, ``(horizon, n_channels)``.
+        action_share: Share of the customers who got each action, by period,
+            ``(horizon, n_actions)``.
+        profit: Mean undiscounted profit by period, ``(horizon,)``.
+        by_state: Share of each kind of action by what the records show of the customer.
+    """
+
+    customers: NDArray[np.uint64]
+    persona: NDArray[np.int64]
+    value: Floats
+    lines: dict[str, Floats]
+    lifetime: Floats
+    contacts: Floats
+    opt_outs: Floats
+    purchases: Floats
+    alive: Floats
+    contact_rate: Floats
+    action_share: Floats
+    profit: Floats
+    by_state: dict[str, Floats] = field(default_factory=dict[str, Floats])
+
+
+def rollout(
+    policy: Policy,
+    scenario: Scenario,
+    customers: int | NDArray[Any] = 20_000,
+    seed: int = 0,
+    *,
+    threads: int | None = None,
+    chunk: int = 8_192,
+    progress: Progress | None = None,
+) -> Rollout:
+    """Simulate whole journeys under a policy.
+
+    Args:
+        policy: Chooses the actions. A :class:`StochasticPolicy` says probabilities, and each
+            customer's own random number draws. A policy with ``bind`` is shown the simulator.
+        scenario: The world.
+        customers: Numbers of the customers, or how many from number 0 on.
+        seed: Seed of the world.
+        threads: Threads of the kernel.
+        chunk: Customers simulated side by side; it does not change any journey.
+        progress: Called with customers done and customers in all.
+
+    Returns:
+        The outcome, in the order of ``customers``.
+
+    Raises:
+        PolicyError: If the policy answers with something that is not one action a customer.
+    """
+    numbers = np.arange(customers) if isinstance(customers, int) else np.asarray(customers)
+    numbers = numbers.astype(np.uint64)
+    if len(numbers) == 0:
+        raise PolicyError("customers must be at least 1, got 0")
+    parts: list[Rollout] = []
+    for first in range(0, len(numbers), chunk):
+        part = numbers[first : first + chunk]
+        parts.append(_roll_chunk(policy, scenario, part, seed, threads))
+        if progress is not None:
+            progress(first + len(part), len(numbers))
+    return _join(parts)
+
+
+def decide(
+    policy: Policy, population: Population, seed: int, period: int, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Step 2 for a population: what the policy chooses, drawn with each customer's own luck.
+
+    Raises:
+        PolicyError: If the answer is not one action a customer.
+    """
+    out = population.out
+    if isinstance(policy, StochasticPolicy):
+        chances = policy.probabilities(out.observations, out.masks)
+        _, customers = population.who()
+        return draw_actions(chances, policy_luck(seed, customers, period))
+    actions = np.asarray(policy.act(out.observations, out.masks, generator))
+    if actions.shape != (population.n,) or actions.dtype.kind not in "iu":
+        raise PolicyError(
+            f"{policy.name} must answer with {population.n} integers, "
+            f"got {actions.dtype} {actions.shape}"
+        )
+    n_actions = population.scenario.n_actions
+    if len(actions) and not 0 <= int(actions.min()) <= int(actions.max()) < n_actions:
+        raise PolicyError(
+            f"{policy.name} must answer in [0, {n_actions}), got {actions.min()} to {actions.max()}"
+        )
+    return actions.astype(np.int64, copy=False)
+
+
+class _Tally:
+    """Sums over the periods of one chunk."""
+
+    def __init__(self, population: Population) -> None:
+        scenario, n = population.scenario, population.n
+        columns = event_columns(scenario)
+        self.scenario = scenario
+        self.column = {name: columns.index(name) for name in ("action", "sent", "opted_out")}
+        self.column["purchases"] = columns.index("purchases")
+        names = [channel.name for channel in scenario.channels]
+        self.channel = np.array(
+            [names.index(a.channel) if a.channel else -1 for a in scenario.actions]
+        )
+        self.lines = np.zeros((n, len(LINES)))
+        self.lifetime = np.zeros(n)
+        self.contacts, self.opt_outs, self.purchases = np.zeros(n), np.zeros(n), np.zeros(n)
+        horizon = scenario.horizon
+        self.alive, self.profit = np.zeros(horizon), np.zeros(horizon)
+        self.contact_rate = np.zeros((horizon, scenario.n_channels))
+        self.action_share = np.zeros((horizon, scenario.n_actions))
+
+    def add(self, t: int, out: Outcome, alive: Floats) -> None:
+        """Count one period."""
+        events = out.events
+        actions = events[:, self.column["action"]].astype(np.int64)
+        sent = events[:, self.column["sent"]]
+        self.lines += self.scenario.discount**t * out.ledger
+        self.lifetime += alive
+        self.alive[t] = alive.mean()
+        self.contacts += sent
+        self.opt_outs += events[:, self.column["opted_out"]]
+        self.purchases += events[:, self.column["purchases"]]
+        self.profit[t] = out.rewards.mean()
+        counts = np.bincount(actions, minlength=self.scenario.n_actions) / len(actions)
+        self.action_share[t] = counts
+        for c in range(self.scenario.n_channels):
+            self.contact_rate[t, c] = (sent * (self.channel[actions] == c)).mean()
+
+
+def _roll_chunk(
+    policy: Policy,
+    scenario: Scenario,
+    customers: NDArray[np.uint64],
+    seed: int,
+    threads: int | None,
+) -> Rollout:
+    n = len(customers)
+    population = Population(scenario, n, record=True, threads=threads)
+    population.begin(np.ones(n, dtype=np.bool_), np.full(n, seed, dtype=np.uint64), customers)
+    bind = getattr(policy, "bind", None)
+    if bind is not None:
+        cast(Callable[[Population], None], bind)(population)
+    generator = np.random.default_rng([seed, int(customers[0])])
+    tally = _Tally(population)
+    states = StateCounts(population)
+    for t in range(scenario.horizon):
+        actions = decide(policy, population, seed, t, generator)
+        states.add(population, actions)
+        alive = population.read("alive")[:, 0].astype(np.float64)
+        tally.add(t, population.step(actions, kernel.DISABLED), alive)
+    return Rollout(
+        customers=customers,
+        persona=population.read("persona")[:, 0].astype(np.int64),
+        value=tally.lines.sum(axis=1),
+        lines={line: tally.lines[:, i] for i, line in enumerate(LINES)},
+        lifetime=tally.lifetime,
+        contacts=tally.contacts,
+        opt_outs=tally.opt_outs,
+        purchases=tally.purchases,
+        alive=tally.alive,
+        contact_rate=tally.contact_rate,
+        action_share=tally.action_share,
+        profit=tally.profit,
+        by_state=states.table,
+    )
+
+
+class StateCounts:
+    """How often each kind of action is chosen, by what the records show of a customer.
+
+    Attributes:
+        table: Counts by state, ``(n_kinds,)`` each, in the order of ``KINDS``.
+    """
+
+    KINDS = ("wait", "inform", "offer", "service", "reward", "ask", "retain")
+
+    def __init__(self, population: Population) -> None:
+        names = [feature.name for feature in population.features]
+        self._column = {name: i for i, name in enumerate(names)}
+        kinds = [self.KINDS.index(action.kind) for action in population.scenario.actions]
+        self._kind = np.array(kinds)
+        self.table: dict[str, Floats] = {}
+
+    def add(self, population: Population, actions: NDArray[np.int64]) -> None:
+        """Count one period's choices; forbidden ones count as waiting."""
+        out = population.out
+        allowed = out.masks[np.arange(len(actions)), actions] > 0
+        kinds = np.where(allowed, self._kind[actions], 0)
+        for name, rows in self._states(out.observations).items():
+            counts = np.bincount(kinds[rows], minlength=len(self.KINDS)).astype(np.float64)
+            self.table[name] = self.table.get(name, np.zeros(len(self.KINDS))) + counts
+
+    def _states(self, x: NDArray[np.float32]) -> dict[str, NDArray[np.bool_]]:
+        column = self._column
+        recency, contacts = x[:, column["recency"]], x[:, column["contacts_4"]]
+        baskets = [i for name, i in column.items() if name.startswith("basket.")]
+        visits = [i for name, i in column.items() if name.startswith("visiting.")]
+        states = {
+            "bought in the last 4": recency < 4.0 / 12.0,
+            "no purchase for 26": recency >= 26.0 / 34.0,
+            "not contacted in 4": contacts < 0.01,
+            "contacted 2+ in 4": contacts >= 0.49,
+            "complaint open": x[:, column["complaint"]] > 0.5,
+            "basket open": (x[:, baskets] > 0.0).any(axis=1),
+            "visiting now": (x[:, visits] > 0.5).any(axis=1),
+        }
+        if "renewal_due" in column:
+            states["renewal due"] = x[:, column["renewal_due"]] > 0.5
+        return states
+
+
+def _join(parts: list[Rollout]) -> Rollout:
+    """One rollout from chunks; means over customers are weighted by their numbers."""
+    sizes = np.array([len(part.customers) for part in parts], dtype=np.float64)
+
+    def mean(name: str) -> Floats:
+        stacked = np.stack([cast(Floats, getattr(part, name)) for part in parts])
+        return np.average(stacked, axis=0, weights=sizes)
+
+    def whole(name: str) -> Any:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    per_customer = (
+        "customers",
+        "persona",
+        "value",
+        "lifetime",
+        "contacts",
+        "opt_outs",
+        "purchases",
+    )
+    over_time = ("alive", "contact_rate", "action_share", "profit")
+    lines = {line: np.concatenate([part.lines[line] for part in parts]) for line in LINES}
+    states = {
+        state: cast(Floats, sum(part.by_state[state] for part in parts))
+        for state in parts[0].by_state
+    }
+    return Rollout(
+        **{name: whole(name) for name in per_customer},
+        **{name: mean(name) for name in over_time},
+        lines=lines,
+        by_state=states,
+    )
+
+
+@dataclass(frozen=True)
+class LoggedCampaign:
+    """A logged campaign; see :class:`nba_gym.policies.practice.CampaignLog`."""
+
+    observations: NDArray[np.float32]
+    actions: NDArray[np.int64]
+    bought: NDArray[np.bool_]
+    margins: Floats
+    propensities: Floats
+    feature_names: list[str]
+
+
+def log_campaign(
+    scenario: Scenario,
+    customers: int | NDArray[Any],
+    seed: int,
+    *,
+    policy: StochasticPolicy | None = None,
+    threads: int | None = None,
+) -> LoggedCampaign:
+    """Log a randomised campaign, as a firm would run one to learn from.
+
+    Args:
+        scenario: The world.
+        customers: Numbers of the customers, or how many from number 0 on.
+        seed: Seed of the world.
+        policy: Who acts; by default waits half of the time, else uniform over what is allowed.
+        threads: Threads of the kernel.
+
+    Returns:
+        One row a customer and period. ``actions`` are those carried out.
+    """
+    acting = policy or UniformRandom(wait=0.5)
+    numbers = np.arange(customers) if isinstance(customers, int) else np.asarray(customers)
+    n = len(numbers)
+    population = Population(scenario, n, record=True, threads=threads)
+    begin = np.ones(n, dtype=np.bool_)
+    population.begin(begin, np.full(n, seed, dtype=np.uint64), numbers.astype(np.uint64))
+    columns = event_columns(scenario)
+    action, purchases = columns.index("action"), columns.index("purchases")
+    kept: list[tuple[Any, ...]] = []
+    for t in range(scenario.horizon):
+        x = population.out.observations.copy()
+        chances = acting.probabilities(x, population.out.masks)
+        chosen = draw_actions(chances, policy_luck(seed, numbers.astype(np.uint64), t))
+        out = population.step(chosen, kernel.DISABLED)
+        done = out.events[:, action].astype(np.int64)
+        margin = out.ledger[:, LINES.index("margin")] + out.ledger[:, LINES.index("discounts")]
+        bought = out.events[:, purchases] > 0
+        kept.append((x, done, bought, margin, chances[np.arange(n), chosen]))
+    joined = [np.concatenate(column) for column in zip(*kept, strict=True)]
+    names = [feature.name for feature in population.features]
+    return LoggedCampaign(*joined, feature_names=names)
