@@ -84,7 +84,7 @@ def log(x: float) -> float:
 
 @scalar
 def logistic(x: float) -> float:
-    """Probability with log-odds ``x``: 1 / (1 + exp(-x)); relative error below 4e-16 to |x| = 700."""
+    """Probability with log-odds ``x``: 1 / (1 + exp(-x)); relative error below 4e-16."""
     return 1.0 / (1.0 + exp(-x))
 
 
@@ -171,7 +171,7 @@ def normal_quantile(u: float) -> float:
 
 
 @scalar
-def count_bits(word: int) -> int:
+def count_bits(word: np.uint64) -> np.uint64:
     """Number of set bits among the lowest 32 (a window of past periods)."""
     x = np.uint64(word)
     x = x - ((x >> np.uint64(1)) & np.uint64(0x55555555))

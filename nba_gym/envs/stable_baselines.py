@@ -29,10 +29,16 @@ class JourneyVecEnv(VecEnv):
     Args:
         num_envs: Customers simulated side by side.
         scenario: As for :class:`JourneyVectorEnv`.
+        stagger: Spread the customers over all stages of their journeys at each reset, by letting
+            them live uncontacted for a while. Journeys of equal length otherwise stay in step, and
+            an on-policy learner sees only one stage of them in each rollout.
         **kwargs: As for :class:`JourneyVectorEnv`, but for ``autoreset_mode``.
     """
 
-    def __init__(self, num_envs: int, scenario: Any = "retail", **kwargs: Any) -> None:
+    def __init__(
+        self, num_envs: int, scenario: Any = "retail", *, stagger: bool = False, **kwargs: Any
+    ) -> None:
+        self.stagger = stagger
         self.env = JourneyVectorEnv(
             num_envs, scenario, autoreset_mode=AutoresetMode.SAME_STEP, **kwargs
         )
@@ -50,7 +56,22 @@ class JourneyVecEnv(VecEnv):
         self.reset_infos = [{"action_mask": mask} for mask in info["action_mask"]]
         self._reset_seeds()
         self._reset_options()
-        return observations
+        return self._spread() if self.stagger else observations
+
+    def _spread(self) -> NDArray[np.float32]:
+        """Let place ``i`` reach the tenure ``i * horizon / num_envs`` with nobody contacted."""
+        horizon = self.env.scenario.horizon
+        tenure = np.arange(self.num_envs) * horizon // self.num_envs
+        seeds, customers = self.population.who()
+        nobody = np.zeros(self.num_envs, dtype=np.int64)
+        for left in range(horizon - 1, 0, -1):
+            # begin those who have just enough periods left to reach their tenure
+            self.population.begin(tenure == left, seeds, customers)
+            self.population.step(nobody, kernel.SAME_STEP)
+        self.population.begin(tenure == 0, seeds, customers)
+        self.population.out = self.population.fresh_outcome()
+        self.population.begin(np.zeros(self.num_envs, dtype=np.bool_), seeds, customers)
+        return self.population.out.observations
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Take the actions for the next step."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from nba_gym.errors import nearest
 from nba_gym.lanes import MAX_CHANNELS, MAX_NEEDS
 from nba_gym.scenario.fields import Distribution
-from nba_gym.scenario.schema import PersonaTraits, Scenario, Traits
+from nba_gym.scenario.schema import Action, PersonaTraits, Scenario, Traits
 
 RULES: dict[str, str] = {
     "customer": "the contract has ended",
@@ -26,6 +26,8 @@ RULES: dict[str, str] = {
 
 _POSITIVE_FAMILIES = ("gamma", "lognormal", "constant")
 _UNIT_FAMILIES = ("beta", "constant")
+LEAST = 1e-9
+"""Smallest constant of a trait that something is divided by, or whose logarithm is taken."""
 
 
 def check_consistency(scenario: Scenario) -> None:
@@ -86,37 +88,45 @@ def _check_actions(scenario: Scenario) -> None:
     channels = [channel.name for channel in scenario.channels]
     first = scenario.actions[0]
     if first.kind != "wait" or first.channel:
-        raise ValueError(f"actions.0 must be waiting without a channel, got kind {first.kind!r}")
+        raise ValueError(
+            "the first of actions must be waiting without a channel, got "
+            f"kind {first.kind!r}, channel {first.channel!r}"
+        )
     for action in scenario.actions[1:]:
         label = f"actions.{action.name}"
         if action.kind == "wait":
-            raise ValueError(f"{label}.kind must not be 'wait': only the first action waits")
+            raise ValueError(f"{label}.kind must not be wait after the first action, got 'wait'")
         if action.channel not in channels:
             hint = nearest(action.channel, channels)
             raise ValueError(
                 f"{label}.channel must be a channel of the scenario, got {action.channel!r}{hint}"
             )
-        for need, weight in action.needs.items():
-            if need not in needs:
-                raise ValueError(
-                    f"{label}.needs must name needs of the scenario, got {need!r}"
-                    f"{nearest(need, needs)}"
-                )
-            if not 0.0 <= weight <= 1.0:
-                raise ValueError(f"{label}.needs.{need} must be in [0, 1], got {weight:g}")
         if action.kind == "offer" and not action.needs:
             raise ValueError(f"{label}.needs must name at least one need for an offer, got none")
-        for stage in ("eligibility", "applicability", "suitability"):
-            for rule in getattr(action, stage):
-                if rule not in RULES:
-                    raise ValueError(
-                        f"{label}.{stage} must name known rules, got {rule!r}{nearest(rule, RULES)}"
-                    )
-        for phase in action.valid or ():
-            if not 0 <= phase < scenario.cycle:
+        _check_weights(label, action, needs)
+        _check_policy(label, action, scenario.cycle)
+
+
+def _check_weights(label: str, action: Action, needs: list[str]) -> None:
+    for need, weight in action.needs.items():
+        if need not in needs:
+            raise ValueError(
+                f"{label}.needs must name needs of the scenario, got {need!r}{nearest(need, needs)}"
+            )
+        if not 0.0 <= weight <= 1.0:
+            raise ValueError(f"{label}.needs.{need} must be in [0, 1], got {weight:g}")
+
+
+def _check_policy(label: str, action: Action, cycle: int) -> None:
+    for stage in ("eligibility", "applicability", "suitability"):
+        for rule in getattr(action, stage):
+            if rule not in RULES:
                 raise ValueError(
-                    f"{label}.valid must be in [0, {scenario.cycle}), the cycle, got {phase}"
+                    f"{label}.{stage} must name known rules, got {rule!r}{nearest(rule, RULES)}"
                 )
+    for phase in action.valid or ():
+        if not 0 <= phase < cycle:
+            raise ValueError(f"{label}.valid must be in [0, {cycle}), the cycle, got {phase}")
 
 
 def _check_traits(
@@ -128,41 +138,42 @@ def _check_traits(
         ("attention", traits.attention, outbound),
         ("arrival", traits.arrival, needs),
     ):
+        what = "outbound channels" if kind == "attention" else "needs"
         for name in given:
             if name not in known:
                 raise ValueError(
-                    f"{label}.{kind} must name {'outbound channels' if kind == 'attention' else 'needs'}"
-                    f" of the scenario, got {name!r}{nearest(name, known)}"
+                    f"{label}.{kind} must name {what} of the scenario, got {name!r}"
+                    f"{nearest(name, known)}"
                 )
         missing = [name for name in known if name not in given]
         if complete and missing:
-            raise ValueError(f"{label}.{kind} must be given for every one, missing {missing[0]!r}")
-    for name in ("price_sensitivity", "tolerance", "spend"):
-        _check_family(f"{label}.{name}", getattr(traits, name), _POSITIVE_FAMILIES)
+            raise ValueError(f"{label}.{kind}.{missing[0]} must be given, got nothing")
+    _check_family(f"{label}.price_sensitivity", traits.price_sensitivity, _POSITIVE_FAMILIES)
+    for name in ("tolerance", "spend"):
+        _check_family(f"{label}.{name}", getattr(traits, name), _POSITIVE_FAMILIES, least=LEAST)
     _check_family(f"{label}.baseline_loyalty", traits.baseline_loyalty, _UNIT_FAMILIES)
     for name, one in traits.attention.items():
         _check_family(f"{label}.attention.{name}", one, _UNIT_FAMILIES)
     for name, one in traits.arrival.items():
         _check_family(f"{label}.arrival.{name}", one, _POSITIVE_FAMILIES)
-    _check_family(f"{label}.purchase", traits.purchase, ("gamma", "beta", "constant", "normal"))
+    purchase_families = ("gamma", "beta", "constant", "normal")
+    _check_family(f"{label}.purchase", traits.purchase, purchase_families, least=LEAST)
     _check_family(f"{label}.leaving", traits.leaving, ("beta", "constant", "normal"))
 
 
-def _check_family(label: str, given: Distribution | None, families: tuple[str, ...]) -> None:
+def _check_family(
+    label: str, given: Distribution | None, families: tuple[str, ...], *, least: float = 0.0
+) -> None:
+    """Check the family of a distribution, and the value of a constant one."""
     if given is None:
         return
     if given.family not in families:
         raise ValueError(
             f"{label}.family must be one of {', '.join(families)}, got {given.family!r}"
         )
-    if given.family != "constant":
-        return
-    unit = "beta" in families
-    strictly_positive = label.endswith(("tolerance", "spend", "purchase"))
-    low_ok = given.value > 0 if strictly_positive else given.value >= 0
-    if not low_ok or (unit and given.value > 1):
-        rule = "in [0, 1]" if unit else ("> 0" if strictly_positive else ">= 0")
-        raise ValueError(f"{label}.value must be {rule}, got {given.value:g}")
+    most = 1.0 if "beta" in families else 1e9
+    if given.family == "constant" and not least <= given.value <= most:
+        raise ValueError(f"{label}.value must be in [{least:g}, {most:g}], got {given.value:g}")
 
 
 def _check_needs(scenario: Scenario) -> None:

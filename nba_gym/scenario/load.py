@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
 
 from nba_gym.errors import ScenarioError, nearest
+from nba_gym.scenario.mistakes import one_line, shown
 from nba_gym.scenario.schema import Scenario
 
 Overrides = Mapping[str, Any] | Iterable[str]
@@ -21,7 +24,8 @@ Overrides = Mapping[str, Any] | Iterable[str]
 def preset_names() -> list[str]:
     """Names of the scenarios that ship with nba_gym."""
     folder = resources.files("nba_gym.scenario") / "presets"
-    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir())
+    files = [file.name for file in folder.iterdir() if file.name.endswith(".toml")]
+    return sorted(name.removesuffix(".toml") for name in files)
 
 
 def load_scenario(source: str | Path | Scenario, overrides: Overrides = ()) -> Scenario:
@@ -48,11 +52,11 @@ def load_scenario(source: str | Path | Scenario, overrides: Overrides = ()) -> S
     else:
         tree, label = _read_tree(source, seen=())
     for path, value in pairs:
-        _assign(tree, path, value)
+        _assign(tree, path, value, label)
     try:
         return Scenario.model_validate(tree)
     except ValidationError as error:
-        lines = [_one_line(dict(item), tree, label) for item in error.errors()]
+        lines = [one_line(item, tree, label) for item in error.errors()]
         raise ScenarioError("\n".join(lines)) from None
 
 
@@ -62,75 +66,98 @@ def scenario_hash(scenario: Scenario) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _read_tree(source: str | Path, seen: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-    name = str(source)
-    if name in seen:
-        raise ScenarioError(f"extends must not go in a circle, got {' -> '.join((*seen, name))}")
+def _read_tree(
+    source: str | Path, seen: tuple[str, ...], said_by: str = ""
+) -> tuple[dict[str, Any], str]:
+    """Values of a preset or file over those it extends, and a label that says where they are from.
+
+    Args:
+        source: Name of a preset, or path of a file.
+        seen: What was read on the way here.
+        said_by: The file that extends this one, in parentheses.
+    """
     path = Path(source)
-    if path.suffix == ".toml":
-        label = path.name
-        if not path.is_file():
-            raise ScenarioError(f"scenario must be a preset or an existing file, got {name!r}")
-        text = path.read_bytes()
-    else:
-        known = preset_names()
-        if name not in known:
-            raise ScenarioError(
-                f"scenario must be a preset or a .toml file, got {name!r}{nearest(name, known)}"
-            )
-        label = f"{name}.toml"
-        text = (resources.files("nba_gym.scenario") / "presets" / label).read_bytes()
-    try:
-        tree: dict[str, Any] = tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{label}: must be valid TOML, got {error}") from None
+    is_file = path.suffix == ".toml"
+    name = str(path.resolve()) if is_file else str(source)
+    if name in seen:
+        circle = " -> ".join(Path(step).name for step in (*seen, name))
+        raise ScenarioError(f"extends must not go in a circle, got {circle}")
+    label = path.name if is_file else f"{name}.toml"
+    tree = _read_toml(path if is_file else _preset(name, said_by), label, said_by)
     parent = tree.pop("extends", None)
     if parent is None:
         return tree, label
     if not isinstance(parent, str):
-        raise ScenarioError(f"{label}: extends must be the name of a scenario, got {parent!r}")
+        raise ScenarioError(f"extends must be the name of a scenario, got {parent!r} ({label})")
     if parent.endswith(".toml"):
         parent = str(path.parent / parent)
-    base, _ = _read_tree(parent, (*seen, name))
-    return _merge(base, tree), label
+    base, base_label = _read_tree(parent, (*seen, name), f" ({label})")
+    return _merge(base, tree, label), f"{label} extending {base_label}"
 
 
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def _preset(name: str, said_by: str) -> Traversable:
+    known = preset_names()
+    if name not in known:
+        hint = nearest(name, known)
+        raise ScenarioError(f"scenario must be a preset or .toml file, got {name!r}{hint}{said_by}")
+    return resources.files("nba_gym.scenario") / "presets" / f"{name}.toml"
+
+
+def _read_toml(file: Traversable, label: str, said_by: str) -> dict[str, Any]:
+    if not file.is_file():
+        raise ScenarioError(f"scenario must be a file that exists, got {str(file)!r}{said_by}")
+    try:
+        return tomllib.loads(file.read_bytes().decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"scenario must be valid TOML, got: {error} ({label})") from None
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any], label: str) -> dict[str, Any]:
     """Lay changes over a tree: tables merge, named rows of lists are matched by name."""
     merged = dict(base)
-    for key, value in changes.items():
+    for key, new in changes.items():
         old = merged.get(key)
-        if isinstance(old, dict) and isinstance(value, dict):
-            old, value = cast(dict[str, Any], old), cast(dict[str, Any], value)
-            # another family of distribution has other parameters: replace it whole
-            replace = "family" in value and value["family"] != old.get("family")
-            merged[key] = value if replace else _merge(old, value)
-        elif _is_named(old) and _is_named(value):
-            merged[key] = _merge_named(cast(list[Any], old), cast(list[Any], value))
+        if isinstance(old, dict) and isinstance(new, dict):
+            below, above = cast(dict[str, Any], old), cast(dict[str, Any], new)
+            merged[key] = above if _is_replaced(below, above) else _merge(below, above, label)
+        elif _is_named(old) and _is_named(new):
+            merged[key] = _merge_named(key, cast(list[Any], old), cast(list[Any], new), label)
         else:
-            merged[key] = value
+            merged[key] = new
     return merged
 
 
+def _is_replaced(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Whether a distribution is of another family: its parameters would not fit together."""
+    return isinstance(new.get("family"), str) and new["family"] != old.get("family")
+
+
 def _is_named(value: Any) -> bool:
-    if not isinstance(value, list):
-        return False
-    rows = cast(list[Any], value)
-    return bool(rows) and all(isinstance(row, dict) and "name" in row for row in rows)
+    rows = cast(list[Any], value) if isinstance(value, list) else []
+    return bool(rows) and all(
+        isinstance(row, dict) and isinstance(cast(dict[str, Any], row).get("name"), str)
+        for row in rows
+    )
 
 
-def _merge_named(base: list[Any], changes: list[Any]) -> list[Any]:
-    rows: dict[str, Any] = {row["name"]: row for row in base}
+def _merge_named(key: str, base: list[Any], changes: list[Any], label: str) -> list[Any]:
+    for rows in (base, changes):  # a name that stands twice must not vanish in the merge
+        for name, count in Counter(row["name"] for row in rows).items():
+            if count > 1:
+                got = f"{name!r} {count} times"
+                raise ScenarioError(f"{key}.name must be unique, got {got} ({label})")
+    merged: dict[str, Any] = {row["name"]: row for row in base}
     for row in changes:
         name = row["name"]
-        rows[name] = _merge(rows[name], row) if name in rows else row
-    return list(rows.values())
+        merged[name] = _merge(merged[name], row, label) if name in merged else row
+    return list(merged.values())
 
 
 def _pairs(overrides: Overrides) -> list[tuple[str, Any]]:
     if isinstance(overrides, Mapping):
         return list(cast(Mapping[str, Any], overrides).items())
-    return [_parse_override(text) for text in overrides]
+    texts = [overrides] if isinstance(overrides, str) else overrides
+    return [_parse_override(text) for text in texts]
 
 
 def _parse_override(text: str) -> tuple[str, Any]:
@@ -144,58 +171,26 @@ def _parse_override(text: str) -> tuple[str, Any]:
     return path.strip(), value
 
 
-def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
+def _assign(tree: dict[str, Any], path: str, value: Any, label: str) -> None:
     *parents, last = path.split(".")
     node: Any = tree
     for step in parents:
-        node = _step_into(node, step, path)
-    if isinstance(node, list):
-        raise ScenarioError(f"override {path} must name a field, got the list entry {last!r}")
+        node = _step_into(node, step, path, label)
+    if not isinstance(node, dict):
+        raise ScenarioError(f"override {path} must name a field, got {shown(node)} there ({label})")
     node[last] = value
 
 
-def _step_into(node: Any, step: str, path: str) -> Any:
-    if isinstance(node, list):
-        rows = cast(list[dict[str, Any]], node)
-        for row in rows:
-            if row.get("name") == step:
-                return row
-        names = [str(row.get("name")) for row in rows]
-        raise ScenarioError(f"override {path} must name an entry{nearest(step, names)}")
+def _step_into(node: Any, step: str, path: str, label: str) -> Any:
+    if _is_named(node):
+        rows = {row["name"]: row for row in node}
+        if step not in rows:
+            hint = nearest(step, rows)
+            raise ScenarioError(f"override {path} must name an entry, got {step!r}{hint} ({label})")
+        return rows[step]
     if not isinstance(node, dict):
-        raise ScenarioError(f"override {path} must name a field, but {step!r} lies inside a value")
-    return cast(dict[str, Any], node).setdefault(step, {})
-
-
-def _one_line(error: dict[str, Any], tree: dict[str, Any], label: str) -> str:
-    """A pydantic error as "field rule, got value (file)"."""
-    location = cast(tuple[int | str, ...], error["loc"])
-    field = _field_name(location, tree)
-    if error["type"] == "extra_forbidden":
-        return f"{field} is not a known field ({label})"
-    if error["type"] == "missing":
-        return f"{field} must be given ({label})"
-    if error["type"] == "value_error":
-        return f"{error['ctx']['error']} ({label})"
-    rule = str(error["msg"]).removeprefix("Input should be ")
-    return f"{field} must be {rule}, got {error['input']!r} ({label})"
-
-
-def _field_name(location: tuple[int | str, ...], tree: Any) -> str:
-    names: list[str] = []
-    node = tree
-    for step in location:
-        try:
-            node = node[step]
-        except (KeyError, IndexError, TypeError):
-            node = None
-            if isinstance(step, str) and names and step in _FAMILIES:
-                continue  # pydantic names the branch of a tagged union: not part of the file
-        shown = str(step)
-        if isinstance(step, int) and isinstance(node, dict) and "name" in node:
-            shown = str(cast(dict[str, Any], node)["name"])
-        names.append(shown)
-    return ".".join(names)
-
-
-_FAMILIES = ("constant", "gamma", "lognormal", "beta", "normal")
+        raise ScenarioError(f"override {path} must name a field, got {shown(node)} there ({label})")
+    table = cast(dict[str, Any], node)
+    if table.get(step) is None:
+        table[step] = {}
+    return table[step]

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from nba_gym.scenario.fields import (
+    Number,
     Part,
     coefficient,
     log_odds,
@@ -14,6 +15,7 @@ from nba_gym.scenario.fields import (
     periods,
     probability,
     share,
+    table,
     value,
 )
 
@@ -22,7 +24,7 @@ class Purchase(Part):
     """Buying (equations 6-11)."""
 
     process: Literal["one", "counted"] = Field(
-        "one", description="one choice a period (logit), or a counted number (Poisson)"
+        default="one", description="one choice a period (logit), or a counted number (Poisson)"
     )
     intercept: float = log_odds("added to every customer's propensity b")
     by_need: float = coefficient("k_n, effect of the need")
@@ -32,7 +34,11 @@ class Purchase(Part):
     by_pressure: float = coefficient("k_p, effect of pressure on an open basket")
     by_basket: float = coefficient("k_b, effect of an open basket")
     transaction_shape: float = value(
-        "shape of the gamma factor on one transaction's spend; 0 for none", "1", 0.0, low=0.0
+        "shape of the gamma factor on one transaction's spend; 0 for none",
+        "1",
+        0.0,
+        low=0.0,
+        high=1e6,
     )
     referral_rate: float = probability("referrals per buying period at full loyalty", 0.0)
     referral_value: float = money("value of a referred customer", 0.0)
@@ -52,10 +58,9 @@ class NeedDynamics(Part):
     decay: float = share("share of a need that lasts to the next period", 0.0)
     satisfaction: float = share("share of a need that a purchase meets", 1.0)
     start: float = share("mean of a need at acquisition, at most 1/2", 0.0)
-    excitation: dict[str, dict[str, float]] = Field(
-        default_factory=dict,
-        description="excitation.massage.acupuncture = 0.5: how an awake massage need excites "
-        "acupuncture [factor on the arrival rate, >= 0]",
+    excitation: dict[str, dict[str, Number]] = table(
+        "excitation.massage.acupuncture = 0.5: how an awake massage need excites acupuncture, >= 0",
+        "factor on the arrival rate",
     )
     signal_false: float = probability("browsing signal without need", 0.0)
     signal_true: float = probability("browsing signal at full need", 0.0)
@@ -113,7 +118,7 @@ class Leaving(Part):
 class Contract(Part):
     """Contracts (equation 30). With a contract, leaving is observed and ends the journey."""
 
-    enabled: bool = Field(False, description="customers have a contract")
+    enabled: bool = Field(default=False, description="customers have a contract", strict=True)
     commitment: int = periods("first commitment; customers start somewhere within it", 1, low=1)
     renewal: int = periods("commitment after a silent renewal; 1 is rolling", 1, low=1)
     recommitment: int = periods("commitment after an accepted retention offer", 1, low=1)

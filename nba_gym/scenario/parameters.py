@@ -395,7 +395,7 @@ def _quantiles(given: Distribution) -> Floats:
 
 
 def _log_quantiles(given: Distribution) -> Floats:
-    floor = 1e-300
+    floor = 1e-30  # traits are kept in single precision: what something is divided by stays > 0
     return np.log(np.maximum(_quantiles(given), floor))
 
 
@@ -425,9 +425,8 @@ def _trait_list(scenario: Scenario, own: Any) -> list[tuple[str, Distribution]]:
     for channel in scenario.channels:
         given = own.attention.get(channel.name) or base.attention.get(channel.name)
         chosen.append(("attention", given or Constant(family="constant", value=1.0)))
-    for need in scenario.needs:
-        chosen.append(("arrival", own.arrival.get(need.name) or base.arrival[need.name]))
-    return chosen
+    arrival = base.arrival | own.arrival
+    return chosen + [("arrival", arrival[need.name]) for need in scenario.needs]
 
 
 def _tabulate(name: str, given: Distribution, *, counted: bool) -> tuple[Floats, int]:
@@ -444,7 +443,7 @@ def _tabulate(name: str, given: Distribution, *, counted: bool) -> tuple[Floats,
 
 
 def _propensity(given: Distribution, *, counted: bool) -> Floats:
-    """b or h: log of a rate, or log-odds of a probability."""
+    """Propensity b or h: log of a rate, or log-odds of a probability."""
     match given:
         case Normal():
             return _quantiles(given)

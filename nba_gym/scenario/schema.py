@@ -17,11 +17,14 @@ from nba_gym.scenario.fields import (
     Gamma,
     LogNormal,
     Normal,
+    Number,
     Part,
+    coefficient,
     money,
     periods,
     probability,
     share,
+    table,
     value,
 )
 from nba_gym.scenario.mechanisms import (
@@ -60,12 +63,12 @@ class Need(Part):
 
     name: str = Field(description="unique name", pattern=r"^[a-z][a-z0-9_]*$")
     price: float = value(
-        "list price relative to the customer's spend level", "factor", 1.0, above=0
+        "list price relative to the customer's spend level", "factor", 1.0, above=0, high=1e6
     )
     margin: float = share("margin at list price, as a share of it")
-    season_utility: float = value("amplitude of the season in the utility", "utility", 0.0, low=0)
-    season_arrival: float = value("amplitude of the season in arrivals", "log", 0.0, low=0)
-    season_peak: float = value("period of the year with the peak", "periods", 0.0, low=0)
+    season_utility: float = coefficient("amplitude of the season in the utility")
+    season_arrival: float = value("amplitude of the season in arrivals", "log", 0.0, low=0, high=10)
+    season_peak: float = value("period of the year with the peak", "periods", 0.0, low=0, high=1000)
 
 
 class Channel(Part):
@@ -90,26 +93,30 @@ class Action(Part):
     """A row of the catalogue: Issue > Group > Action > Treatment > Channel."""
 
     name: str = Field(description="unique name", pattern=r"^[a-z][a-z0-9_]*$")
-    issue: str = Field("", description="business issue, e.g. Sales")
-    group: str = Field("", description="group within the issue, e.g. Shoes")
+    issue: str = Field(default="", description="business issue, e.g. Sales")
+    group: str = Field(default="", description="group within the issue, e.g. Shoes")
     kind: Kind = Field(description="what the action does")
-    channel: str = Field("", description="name of the channel; empty for waiting")
-    needs: dict[str, float] = Field(
-        default_factory=dict, description="how much the action speaks to each need [0, 1]"
-    )
+    channel: str = Field(default="", description="name of the channel; empty for waiting")
+    needs: dict[str, Number] = table("how much the action speaks to each need, in [0, 1]", "share")
     discount: float = value("discount offered", "share of list price", 0.0, low=0.0, below=1.0)
     cost: float = money("cost of the contact beyond the channel's", 0.0)
     fulfil_cost: float = money("cost when the customer responds", 0.0)
     strength: float = share("strength of information, care, reward or service", 1.0)
     pressure: float = share("pressure put on the customer", 0.0)
-    intrusiveness: float = value("factor on the channel's intrusiveness", "factor", 1.0, low=0)
-    lever: float = value("business weight used by arbitration", "factor", 1.0, low=0)
-    valid: tuple[int, int] | None = Field(
-        None, description="first and last period of the year in which the action may be used"
+    intrusiveness: float = value(
+        "factor on the channel's intrusiveness", "factor", 1.0, low=0, high=100
     )
-    eligibility: tuple[str, ...] = Field((), description="rules of law and ownership")
-    applicability: tuple[str, ...] = Field((), description="rules of being relevant now")
-    suitability: tuple[str, ...] = Field((), description="rules of being good for the customer")
+    lever: float = value("business weight used by arbitration", "factor", 1.0, low=0, high=1e6)
+    valid: tuple[int, int] | None = Field(
+        default=None,
+        description="first and last period of the year in which the action may be used [periods]",
+        json_schema_extra={"unit": "periods"},
+    )
+    eligibility: tuple[str, ...] = Field(default=(), description="rules of law and ownership")
+    applicability: tuple[str, ...] = Field(default=(), description="rules of being relevant now")
+    suitability: tuple[str, ...] = Field(
+        default=(), description="rules of being good for the customer"
+    )
 
 
 class Traits(Part):
@@ -134,17 +141,27 @@ class Traits(Part):
     )
 
 
+def own_trait() -> Any:
+    """A trait that a persona may have otherwise than the rest."""
+    return Field(default=None, description="instead of the trait of the same name for everybody")
+
+
 class PersonaTraits(Part):
     """The traits that a persona has otherwise than the rest."""
 
-    price_sensitivity: Distribution | None = None
-    tolerance: Distribution | None = None
-    baseline_loyalty: Distribution | None = None
-    purchase: Distribution | None = None
-    leaving: Distribution | None = None
-    spend: Distribution | None = None
-    attention: dict[str, Distribution] = Field(default_factory=dict[str, Distribution])
-    arrival: dict[str, Distribution] = Field(default_factory=dict[str, Distribution])
+    price_sensitivity: Distribution | None = own_trait()
+    tolerance: Distribution | None = own_trait()
+    baseline_loyalty: Distribution | None = own_trait()
+    purchase: Distribution | None = own_trait()
+    leaving: Distribution | None = own_trait()
+    spend: Distribution | None = own_trait()
+    attention: dict[str, Distribution] = Field(
+        default_factory=dict[str, Distribution],
+        description="alpha_c where it differs, by outbound channel",
+    )
+    arrival: dict[str, Distribution] = Field(
+        default_factory=dict[str, Distribution], description="beta_k where it differs, by need"
+    )
 
 
 class Persona(Part):
@@ -160,14 +177,16 @@ class Scenario(Part):
 
     name: str = Field(description="unique name", pattern=r"^[a-z][a-z0-9_]*$")
     title: str = Field(description="one line for people")
-    description: str = Field("", description="what the world represents")
-    version: int = Field(0, description="goes up when released journeys change", ge=0)
+    description: str = Field(default="", description="what the world represents")
+    version: int = value("goes up when released journeys change", "count", 0, low=0)
     period: Literal["day", "week", "month"] = Field(description="length of one step")
     cycle: int = periods("length of the year", low=1, high=1000)
     horizon: int = periods("periods after which a journey is cut off", low=1, high=100_000)
     discount: float = value("discount factor", "per period", above=0.0, high=1.0)
     currency: str = Field("EUR", description="name of the currency")
-    spread_start: bool = Field(True, description="customers arrive all year round, or at period 0")
+    spread_start: bool = Field(
+        default=True, description="customers arrive all year round, or at period 0", strict=True
+    )
 
     needs: tuple[Need, ...] = Field(description="what customers want")
     channels: tuple[Channel, ...] = Field(description="ways to speak with them")
@@ -216,7 +235,15 @@ class Scenario(Part):
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a scenario file, for editors (``nba-gym schema > scenario.json``)."""
+    """The JSON Schema of a scenario file, for editors (``nba-gym schema > scenario.json``).
+
+    A file that extends another is checked for what it gives, not for what it leaves out.
+    """
     schema = Scenario.model_json_schema()
+    schema["properties"]["extends"] = {
+        "type": "string",
+        "description": "preset or .toml file that this scenario changes",
+    }
+    schema["anyOf"] = [{"required": ["extends"]}, {"required": schema.pop("required")}]
     schema["$comment"] = f"at most {MAX_NEEDS} needs and {MAX_CHANNELS} channels"
     return schema

@@ -1,0 +1,1 @@
+"""All that learns with torch; run from a checkout: ``python -m agents.train retail``."""

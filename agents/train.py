@@ -1,0 +1,250 @@
+"""Train MaskablePPO on the native batch: ``python -m agents.train retail``.
+
+Customers are kept apart by number: training, watching the learning curve, tuning baselines and
+reporting never share one (see ``SPLIT``).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import tyro
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from sb3_contrib import MaskablePPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecNormalize
+
+import nba_gym
+from agents.policy import AgentPolicy, policy_of
+from agents.recipe import Recipe, load_recipe
+from nba_gym.envs.stable_baselines import JourneyVecEnv
+from nba_gym.errors import NbaGymError
+from nba_gym.evaluation import rollout
+from nba_gym.evaluation.split import SPLIT
+from nba_gym.scenario.schema import Scenario
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The learning curve at one moment.
+
+    Attributes:
+        steps: Transitions learned from so far.
+        seconds: Wall time since training began, watching not counted.
+        value: Mean value of the watched customers under the greedy policy.
+        low: Lower end of its 95 % interval over customers.
+        high: Upper end.
+    """
+
+    steps: int
+    seconds: float
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training leaves.
+
+    Attributes:
+        model: The Stable-Baselines3 model.
+        policy: The greedy policy.
+        curve: The learning curve.
+        seconds: Wall time of training, watching not counted.
+    """
+
+    model: MaskablePPO
+    policy: AgentPolicy
+    curve: list[CurvePoint]
+    seconds: float
+
+
+class Watch(BaseCallback):
+    """Shows progress and follows the value of held-out customers.
+
+    Args:
+        scenario: The world.
+        total: Transitions in all.
+        every: Updates between two looks at the held-out customers.
+        customers: How many of them.
+        quiet: No progress bar.
+    """
+
+    def __init__(
+        self, scenario: Scenario, total: int, *, every: int, customers: int, quiet: bool
+    ) -> None:
+        super().__init__()
+        self.scenario = scenario
+        self.curve: list[CurvePoint] = []
+        self.watching = 0.0
+        self._every, self._updates = every, 0
+        self._customers = SPLIT.watching(customers)
+        self._total = total
+        self._bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %  value {task.fields[value]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            disable=quiet,
+        )
+        self._task = self._bar.add_task("training", total=total, value="-")
+        self._started = 0.0
+
+    def _on_training_start(self) -> None:
+        self._started = time.perf_counter()
+        self._bar.start()
+        self._look()
+
+    def _on_step(self) -> bool:
+        self._bar.update(self._task, completed=min(self.num_timesteps, self._total))
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if self._updates and self._updates % self._every == 0:
+            self._look()
+        self._updates += 1
+
+    def _on_training_end(self) -> None:
+        self._look()
+        self._bar.update(self._task, completed=self._total)
+        self._bar.stop()
+
+    def _look(self) -> None:
+        """Value of the watched customers under the present greedy policy."""
+        begun = time.perf_counter()
+        run = rollout(policy_of(self.model), self.scenario, self._customers, SPLIT.seed)
+        error = 1.96 * run.value.std(ddof=1) / np.sqrt(len(run.value))
+        value = float(run.value.mean())
+        seconds = begun - self._started - self.watching
+        self.curve.append(
+            CurvePoint(self.num_timesteps, seconds, value, value - error, value + error)
+        )
+        self.logger.record("customers/value", value)
+        self.logger.record("customers/contacts", float(run.contacts.mean()))
+        self.logger.record("customers/opt_outs", float(run.opt_outs.mean()))
+        self.logger.record("customers/lifetime", float(run.lifetime.mean()))
+        self._bar.update(self._task, value=f"{value:.2f} {self.scenario.currency}")
+        self.watching += time.perf_counter() - begun
+
+
+def train(
+    scenario: Scenario,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    torch_threads: int = 1,
+    tensorboard: Path | None = None,
+    watch_every: int = 8,
+    watch_customers: int = 1_000,
+    observe: str = "records",
+    quiet: bool = False,
+) -> Trained:
+    """Train an agent.
+
+    Args:
+        scenario: The world.
+        recipe: Settings.
+        seed: Seed of initialisation, exploration and minibatches, and of the training world.
+        torch_threads: Threads of torch; results are the same to the bit only for the same number.
+        tensorboard: Folder for TensorBoard.
+        watch_every: Updates between two points of the learning curve.
+        watch_customers: Held-out customers behind each point.
+        observe: ``"everything"`` trains a privileged agent.
+        quiet: No progress bar.
+    """
+    torch.set_num_threads(torch_threads)
+    raw = JourneyVecEnv(recipe.customers, scenario, observe=observe, threads=1, stagger=True)
+    envs = VecNormalize(raw, gamma=scenario.discount, clip_obs=10.0)
+    envs.seed(SPLIT.training_seed(seed))
+    model = MaskablePPO(
+        "MlpPolicy",
+        envs,
+        learning_rate=lambda left: recipe.learning_rate * (0.1 + 0.9 * left),
+        n_steps=recipe.rollout_periods,
+        batch_size=recipe.batch_size,
+        n_epochs=recipe.epochs,
+        gamma=scenario.discount,
+        gae_lambda=recipe.gae_lambda,
+        clip_range=recipe.clip_range,
+        ent_coef=recipe.entropy,
+        vf_coef=recipe.value_weight,
+        max_grad_norm=recipe.max_grad_norm,
+        policy_kwargs={"net_arch": list(recipe.network)},
+        tensorboard_log=str(tensorboard) if tensorboard else None,
+        seed=seed,
+        device="cpu",
+    )
+    watch = Watch(
+        scenario, recipe.steps, every=watch_every, customers=watch_customers, quiet=quiet
+    )
+    begun = time.perf_counter()
+    model.learn(recipe.steps, callback=watch, tb_log_name="maskable_ppo")
+    seconds = time.perf_counter() - begun - watch.watching
+    return Trained(model, policy_of(model), watch.curve, seconds)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train MaskablePPO on a scenario and write the policy folder."""
+
+    scenario: Annotated[str, tyro.conf.Positional] = "retail"
+    """preset name or TOML file"""
+    seed: int = 0
+    """seed of the run"""
+    steps: int | None = None
+    """transitions to learn from, instead of the recipe's"""
+    set: tuple[str, ...] = ()
+    """changes to the scenario, e.g. leaving.by_loyalty=2.0"""
+    out: Path | None = None
+    """folder for everything; runs/train-<scenario>-<seed> by default"""
+    threads: int = 1
+    """threads of torch"""
+    everything: bool = False
+    """show the hidden half: a privileged agent, for comparison only"""
+
+
+def main(arguments: Arguments) -> None:
+    """Train, export, and say where everything is."""
+    from agents.export import export
+
+    scenario = nba_gym.load_scenario(arguments.scenario, arguments.set)
+    recipe = load_recipe(scenario.name).with_changes(steps=arguments.steps)
+    out = arguments.out or Path("runs") / f"train-{scenario.name}-{arguments.seed}"
+    out.mkdir(parents=True, exist_ok=True)
+    done = train(
+        scenario,
+        recipe,
+        seed=arguments.seed,
+        torch_threads=arguments.threads,
+        tensorboard=out / "tensorboard",
+        observe="everything" if arguments.everything else "records",
+    )
+    curve = [vars(point) for point in done.curve]
+    (out / "learning_curve.json").write_text(json.dumps(curve, indent=2) + "\n")
+    if not arguments.everything:
+        export(done.policy, scenario, out / "policy", recipe=recipe.as_dict(), seed=arguments.seed)
+    last = done.curve[-1]
+    print(f"{recipe.steps:,} transitions in {done.seconds:.0f} s", end=", ")
+    print(f"value {last.value:.2f} {scenario.currency} per held-out customer")
+    print(f"wrote {out}/: learning_curve.json, policy/, tensorboard/")
+
+
+def run_main(function: Any, arguments: type[Any]) -> None:
+    """Parse the command line and run; a user's mistake is one line, not a traceback."""
+    try:
+        function(tyro.cli(arguments))
+    except NbaGymError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    run_main(main, Arguments)

@@ -1,0 +1,1 @@
+"""Studies over agents and policies; run from a checkout."""
