@@ -215,6 +215,7 @@ class Arguments:
 def main(arguments: Arguments) -> None:
     """Train, export, and say where everything is."""
     from agents.export import export
+    from agents.weights import save_policy
 
     scenario = nba_gym.load_scenario(arguments.scenario, arguments.set)
     recipe = load_recipe(scenario.name).with_changes(steps=arguments.steps)
@@ -230,12 +231,13 @@ def main(arguments: Arguments) -> None:
     )
     curve = [vars(point) for point in done.curve]
     (out / "learning_curve.json").write_text(json.dumps(curve, indent=2) + "\n")
+    save_policy(done.policy, out / "weights.safetensors")
     if not arguments.everything:
         export(done.policy, scenario, out / "policy", recipe=recipe.as_dict(), seed=arguments.seed)
     last = done.curve[-1]
     print(f"{recipe.steps:,} transitions in {done.seconds:.0f} s", end=", ")
     print(f"value {last.value:.2f} {scenario.currency} per held-out customer")
-    print(f"wrote {out}/: learning_curve.json, policy/, tensorboard/")
+    print(f"wrote {out}/: learning_curve.json, weights.safetensors, policy/, tensorboard/")
 
 
 def run_main(function: Any, arguments: type[Any]) -> None:

@@ -47,7 +47,8 @@ class PracticeModel:
             ``(n_features + 1, n_actions)``.
         value: Linear coefficients of the margin of a buying period, the last the intercept,
             ``(n_features + 1,)``.
-        deals: Share of the margin that each action's discount leaves, ``(n_actions,)``.
+        worth: Factor on the value for what each action sells and leaves after its discount,
+            ``(n_actions,)``.
         costs: Cost of a contact by action, ``(n_actions,)``.
         levers: Business weights, ``(n_actions,)``.
         outbound: 1 for actions that contact the customer, ``(n_actions,)``.
@@ -57,7 +58,7 @@ class PracticeModel:
 
     propensity: Floats
     value: Floats
-    deals: Floats
+    worth: Floats
     costs: Floats
     levers: Floats
     outbound: NDArray[np.bool_]
@@ -139,7 +140,7 @@ class GreedyPractice:
         model = self.model
         levers = model.levers if self.levers else np.ones_like(model.levers)
         worth = model.propensities(observations) * model.values(observations)[:, None]
-        worth *= model.deals
+        worth *= model.worth
         if self.basis == "incremental":
             return (worth - worth[:, :1]) * levers - model.costs
         return worth * levers - model.costs - worth[:, :1]
@@ -180,17 +181,15 @@ def fit_practice(
             model = cast(Any, LogisticRegression(C=strength, solver="newton-cholesky"))
             model.fit(x.astype(np.float64), y)
             propensity[:-1, a], propensity[-1, a] = model.coef_[0], model.intercept_[0]
-    margin = np.array([need.margin for need in scenario.needs])
-    discounts = np.array([action.discount for action in scenario.actions])
-    bought = log.bought & (discounts[log.actions] == 0.0)
-    bought = bought if bought.sum() >= 50 else log.bought
+    sold, margins = log.bought, log.margins[log.bought]
     ridge = cast(Any, Ridge(alpha=1.0))
-    ridge.fit(log.observations[bought].astype(np.float64), log.margins[bought])
+    ridge.fit(log.observations[sold].astype(np.float64), margins)
+    expected = np.maximum(ridge.predict(log.observations[sold].astype(np.float64)), 1e-6)
     channels = {channel.name: channel for channel in scenario.channels}
     return PracticeModel(
         propensity=propensity,
         value=np.append(ridge.coef_, ridge.intercept_),
-        deals=np.maximum(1.0 - discounts / max(float(margin.mean()), 1e-9), 0.0),
+        worth=_worth(log.actions[sold], margins, expected, scenario.n_actions),
         costs=np.array(
             [
                 action.cost + (channels[action.channel].cost if action.channel else 0.0)
@@ -207,3 +206,11 @@ def fit_practice(
         contacts=feature_names.index("contacts_4"),
         window=4,
     )
+
+
+def _worth(actions: NDArray[np.int64], margins: Floats, expected: Floats, n: int) -> Floats:
+    """Margin under each action over what the value model expects, shrunk towards 1."""
+    prior = 20.0 * float(expected.mean())  # as if 20 purchases had gone as expected
+    got = np.bincount(actions, weights=margins, minlength=n)
+    hoped = np.bincount(actions, weights=expected, minlength=n)
+    return (got + prior) / (hoped + prior)

@@ -98,7 +98,7 @@ class Action(Part):
     kind: Kind = Field(description="what the action does")
     channel: str = Field(default="", description="name of the channel; empty for waiting")
     needs: dict[str, Number] = table("how much the action speaks to each need, in [0, 1]", "share")
-    discount: float = value("discount offered", "share of list price", 0.0, low=0.0, below=1.0)
+    discount: float = value("discount offered", "share of list price", 0.0, low=0.0, high=0.99)
     cost: float = money("cost of the contact beyond the channel's", 0.0)
     fulfil_cost: float = money("cost when the customer responds", 0.0)
     strength: float = share("strength of information, care, reward or service", 1.0)
