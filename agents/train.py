@@ -183,9 +183,7 @@ def train(
         seed=seed,
         device="cpu",
     )
-    watch = Watch(
-        scenario, recipe.steps, every=watch_every, customers=watch_customers, quiet=quiet
-    )
+    watch = Watch(scenario, recipe.steps, every=watch_every, customers=watch_customers, quiet=quiet)
     begun = time.perf_counter()
     model.learn(recipe.steps, callback=watch, tb_log_name="maskable_ppo")
     seconds = time.perf_counter() - begun - watch.watching

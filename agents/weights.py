@@ -37,7 +37,9 @@ def load_policy(path: Path) -> AgentPolicy:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         shape = json.loads(tags["shape"])
     except Exception as error:
-        raise BundleError(f"weights must come from agents.train, got {path.name}: {error}") from None
+        raise BundleError(
+            f"weights must come from agents.train, got {path.name}: {error}"
+        ) from None
     scores = _empty_scores(shape["layers"], shape["actions"], float(shape["clip"]))
     scores.load_state_dict(tensors)
     return AgentPolicy(scores, tags.get("name", "trained agent"))

@@ -89,7 +89,7 @@ def fit_retail(out: Path) -> tuple[BgNbdFit, Scenario]:
         "(published: .243, 4.414, .793, 2.426, -9582.4)"
     )
     text = (
-        '# retail with the purchase and dropout heterogeneity of the CDNOW customers (BG/NBD)\n'
+        "# retail with the purchase and dropout heterogeneity of the CDNOW customers (BG/NBD)\n"
         'extends = "retail"\n\n[traits]\n'
         f'purchase = {{ family = "gamma", shape = {fit.r:.6f}, rate = {fit.alpha:.6f} }}\n'
         f'leaving = {{ family = "beta", a = {fit.a:.6f}, b = {fit.b:.6f} }}\n'

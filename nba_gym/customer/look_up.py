@@ -22,32 +22,17 @@ from nba_gym.customer.places import (
     SEASON_UTILITY,
 )
 from nba_gym.lanes import LANES, channel_block, need_block
+from nba_gym.records.catalogue import look_up_records
 from nba_gym.records.places import (
-    ACT_ASK,
-    ACT_CHANNEL,
-    ACT_COST,
-    ACT_DISCOUNT,
-    ACT_FULFIL_COST,
-    ACT_INBOUND,
-    ACT_INFORM,
-    ACT_NEED,
-    ACT_OUTBOUND,
     ACTION,
     PHASE,
     SENT,
 )
 from nba_gym.scenario.parameters import (
-    A_ASK,
     A_CARE,
     A_CHANNEL,
-    A_COST,
-    A_DISCOUNT,
-    A_FULFIL_COST,
-    A_INBOUND,
-    A_INFORM,
     A_INTRUSIVENESS,
     A_LOG_PRICE,
-    A_NEED,
     A_OFFER,
     A_OUTBOUND,
     A_PRESSURE,
@@ -58,23 +43,6 @@ from nba_gym.scenario.parameters import (
     A_SERVICE,
     Array,
 )
-
-
-@stage
-def look_up_records(table: Array, actions: Array, n_needs: int) -> None:
-    """Write what the records need to know of each lane's action (its cost, discount, needs)."""
-    for j in range(LANES):
-        a = np.int64(table[ACTION + j])
-        table[ACT_CHANNEL + j] = actions[a, A_CHANNEL]
-        table[ACT_OUTBOUND + j] = actions[a, A_OUTBOUND]
-        table[ACT_INBOUND + j] = actions[a, A_INBOUND]
-        table[ACT_COST + j] = actions[a, A_COST]
-        table[ACT_FULFIL_COST + j] = actions[a, A_FULFIL_COST]
-        table[ACT_DISCOUNT + j] = actions[a, A_DISCOUNT]
-        table[ACT_INFORM + j] = actions[a, A_INFORM]
-        table[ACT_ASK + j] = actions[a, A_ASK]
-        for k in range(n_needs):
-            need_block(table, k)[ACT_NEED + j] = actions[a, A_NEED + k]
 
 
 @stage

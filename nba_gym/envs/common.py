@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from nba_gym.customer.population import Population
-from nba_gym.errors import ActionError, EpisodeError, PolicyError
+from nba_gym.errors import ActionError, EpisodeError, PolicyError, nearest
 from nba_gym.records.features import Feature
 from nba_gym.records.ledger import LINES
 
 Observe = Literal["records", "everything"]
 LEDGER_TYPE = np.dtype([(line, np.float64) for line in LINES])
 """One row of the ledger; ``info["ledger"]["margin"]`` is a line."""
+RENDER_MODES = ("ansi", "rgb_array")
 
 
 class FeatureTable(Sequence[Feature]):
@@ -80,17 +81,82 @@ def check_actions(actions: Any, n: int, n_actions: int) -> NDArray[np.int64]:
     Raises:
         ActionError: Naming the rule and the first value that breaks it.
     """
-    given = np.asarray(actions)
+    return _check_integers("actions", actions, n, n_actions).astype(np.int64, copy=False)
+
+
+def check_customers(customers: Any, n: int) -> NDArray[np.uint64]:
+    """Numbers of customers, checked for type, shape and range.
+
+    Raises:
+        ActionError: Naming the rule and the first value that breaks it.
+    """
+    return _check_integers("customers", customers, n, 2**64).astype(np.uint64)
+
+
+def _check_integers(name: str, values: Any, n: int, limit: int) -> NDArray[Any]:
+    try:
+        given = np.asarray(values)
+    except (ValueError, OverflowError):  # rows of different lengths, for example
+        raise ActionError(f"{name} must have shape ({n},), got {values!r}") from None
     if given.dtype.kind not in "iu":
-        raise ActionError(f"actions must be integers, got {given.dtype} {_first(given)}")
+        raise ActionError(f"{name} must be integers, got {given.dtype} {_first(given)}")
     if given.shape != (n,):
-        raise ActionError(f"actions must have shape ({n},), got {given.shape}")
-    if n and (int(given.min()) < 0 or int(given.max()) >= n_actions):
-        wrong = int(np.flatnonzero((given < 0) | (given >= n_actions))[0])
-        raise ActionError(
-            f"actions[{wrong}] must be in [0, {n_actions}), got {int(given[wrong])}"
-        )
-    return given.astype(np.int64, copy=False)
+        raise ActionError(f"{name} must have shape ({n},), got {given.shape}")
+    if int(given.min()) < 0 or int(given.max()) >= limit:
+        wrong = int(np.flatnonzero((given < 0) | (given >= limit))[0])
+        raise ActionError(f"{name}[{wrong}] must be in [0, {limit}), got {int(given[wrong])}")
+    return given
+
+
+def check_number(name: str, given: Any, low: int = 0, limit: int = 2**64) -> int:
+    """One whole number in ``[low, limit)``: a seed, a customer, a count.
+
+    Raises:
+        ActionError: If it is something else.
+    """
+    whole = isinstance(given, (int, np.integer)) and not isinstance(given, bool)
+    if not whole or not low <= int(given) < limit:
+        most = "2**64" if limit == 2**64 else limit
+        raise ActionError(f"{name} must be a whole number in [{low}, {most}), got {given!r}")
+    return int(given)
+
+
+def check_options(options: Any, known: Sequence[str]) -> dict[str, Any]:
+    """Options of a reset; a mistyped one must not be ignored.
+
+    Raises:
+        ActionError: If they are no dictionary, or hold an unknown key.
+    """
+    if options is None:
+        return {}
+    if not isinstance(options, dict):
+        raise ActionError(f"options must be a dictionary, got {options!r}")
+    given = cast(dict[str, Any], options)
+    for key in given:
+        if key not in known:
+            raise ActionError(f"options must be known, got {key!r}{nearest(str(key), known)}")
+    return given
+
+
+def check_render_mode(mode: Any) -> str | None:
+    """How journeys are to be drawn, if at all.
+
+    Raises:
+        PolicyError: If it is no render mode.
+    """
+    if mode is not None and mode not in RENDER_MODES:
+        raise PolicyError(f"render_mode must be None, 'ansi' or 'rgb_array', got {mode!r}")
+    return cast("str | None", mode)
+
+
+def check_begun(what: str, *, begun: bool) -> None:
+    """Check that there is something to look at.
+
+    Raises:
+        EpisodeError: Before the first reset.
+    """
+    if not begun:
+        raise EpisodeError(f"{what} must come after reset, got a {what} before the first reset")
 
 
 def check_running(ended: NDArray[Any], *, begun: bool) -> None:
@@ -99,8 +165,7 @@ def check_running(ended: NDArray[Any], *, begun: bool) -> None:
     Raises:
         EpisodeError: Before the first reset, or when a journey is over.
     """
-    if not begun:
-        raise EpisodeError("step must come after reset, got a step before the first reset")
+    check_begun("step", begun=begun)
     if ended.any():
         which = int(np.flatnonzero(ended)[0])
         raise EpisodeError(
@@ -110,7 +175,12 @@ def check_running(ended: NDArray[Any], *, begun: bool) -> None:
 
 
 def explain_mask(population: Population, i: int) -> str:
-    """The actions of customer ``i``: which are allowed now, and why not the rest."""
+    """The actions of customer ``i``: which are allowed now, and why not the rest.
+
+    Raises:
+        ActionError: If there is no customer of that index.
+    """
+    check_number("index", i, limit=population.n)
     scenario, book = population.scenario, population.rule_book
     conditions = int(population.state.conditions[i])
     width = max(len(action.name) for action in scenario.actions)

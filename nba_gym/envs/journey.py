@@ -15,9 +15,14 @@ from nba_gym.customer import kernel
 from nba_gym.customer.population import Population
 from nba_gym.envs.common import (
     LEDGER_TYPE,
+    RENDER_MODES,
     FeatureTable,
     Observe,
+    check_begun,
+    check_number,
     check_observe,
+    check_options,
+    check_render_mode,
     check_running,
     explain_mask,
     observation_space,
@@ -46,7 +51,7 @@ class JourneyEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         EpisodeError: On ``step``, before ``reset`` or after the end of a journey.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES), "render_fps": 2}
 
     def __init__(
         self,
@@ -57,7 +62,7 @@ class JourneyEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         render_mode: str | None = None,
     ) -> None:
         self.scenario = load_scenario(scenario, overrides)
-        self.render_mode = render_mode
+        self.render_mode = check_render_mode(render_mode)
         self.population = Population(
             self.scenario,
             1,
@@ -85,7 +90,13 @@ class JourneyEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
         Returns:
             Observation and info.
+
+        Raises:
+            ActionError: If the seed or an option is not valid; nothing is reset then.
         """
+        wanted = check_options(options, ("customer",)).get("customer")
+        number = None if wanted is None else check_number("customer", wanted)
+        seed = None if seed is None else check_number("seed", seed)
         super().reset(seed=seed)
         seeds, customers = self.population.who()
         if seed is not None:
@@ -94,25 +105,20 @@ class JourneyEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             seeds[0], customers[0] = int(self.np_random.integers(2**63)), 0
         else:
             customers[0] += np.uint64(1)
-        wanted = (options or {}).get("customer")
-        if wanted is not None:
-            if not isinstance(wanted, (int, np.integer)) or wanted < 0:
-                raise ActionError(f"customer must be a number >= 0, got {wanted!r}")
-            customers[0] = wanted
+        if number is not None:
+            customers[0] = number
         self.population.begin(np.ones(1, dtype=np.bool_), seeds, customers)
         self._begun, self._over = True, False
         self._journal.begin(int(customers[0]))
         out = self.population.out
         info = {
             "action_mask": out.masks[0].copy(),
-            "ledger": np.zeros((), dtype=LEDGER_TYPE),
+            "ledger": np.zeros(1, dtype=LEDGER_TYPE)[0],
             "forbidden": False,
         }
         return out.observations[0].copy(), info
 
-    def step(
-        self, action: Any
-    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Live one period.
 
         Args:
@@ -154,8 +160,10 @@ class JourneyEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Allowed actions now, ``(n_actions,)``; the name sb3-contrib looks for."""
+        check_begun("look at the mask", begun=self._begun)
         return self.population.out.masks[0].astype(np.bool_)
 
     def explain_mask(self) -> str:
         """For people: the actions, and why some are not allowed now."""
+        check_begun("look at the mask", begun=self._begun)
         return explain_mask(self.population, 0)

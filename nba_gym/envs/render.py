@@ -110,5 +110,3 @@ class Journal:
         axes.set_yticks(range(len(rows)), [name.replace("_", " ") for name in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlabel(f"{self.scenario.period} since acquisition")
-
-

@@ -9,9 +9,9 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from nba_gym.customer import kernel
-from nba_gym.envs.common import LEDGER_TYPE, check_actions, check_running
+from nba_gym.envs.common import LEDGER_TYPE, check_actions, check_begun, check_running
 from nba_gym.envs.vector import JourneyVectorEnv
-from nba_gym.errors import MissingExtraError
+from nba_gym.errors import ActionError, MissingExtraError
 
 try:
     from stable_baselines3.common.vec_env import VecEnv
@@ -43,16 +43,15 @@ class JourneyVecEnv(VecEnv):
             num_envs, scenario, autoreset_mode=AutoresetMode.SAME_STEP, **kwargs
         )
         self.population = self.env.population
-        super().__init__(
-            num_envs, self.env.single_observation_space, self.env.single_action_space
-        )
+        super().__init__(num_envs, self.env.single_observation_space, self.env.single_action_space)
         self._chosen = np.zeros(num_envs, dtype=np.int64)
 
     def reset(self) -> NDArray[np.float32]:
         """Begin new journeys: customers 0, 1, 2, ... of the seeded world, or the next ones."""
-        seed = self._seeds[0]
-        options = self._options[0] if self._options else None
-        observations, info = self.env.reset(seed=seed, options=options or None)
+        seed, options = self._seeds[0], self._options[0]
+        if any(other is not options and (other or options) for other in self._options):
+            raise ActionError("options must be one dictionary for the whole batch, got a list")
+        observations, info = self.env.reset(seed=seed, options=options)
         self.reset_infos = [{"action_mask": mask} for mask in info["action_mask"]]
         self._reset_seeds()
         self._reset_options()
@@ -98,6 +97,7 @@ class JourneyVecEnv(VecEnv):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Allowed actions now, ``(num_envs, n_actions)``."""
+        check_begun("look at the mask", begun=self.env.has_begun)
         return self.population.out.masks.astype(np.bool_)
 
     def close(self) -> None:

@@ -17,16 +17,22 @@ from nba_gym.customer.kernel import Outcome
 from nba_gym.customer.population import Population
 from nba_gym.envs.common import (
     LEDGER_TYPE,
+    RENDER_MODES,
     FeatureTable,
     Observe,
     check_actions,
+    check_begun,
+    check_customers,
+    check_number,
     check_observe,
+    check_options,
+    check_render_mode,
     check_running,
     explain_mask,
     observation_space,
 )
 from nba_gym.envs.render import Journal
-from nba_gym.errors import ActionError
+from nba_gym.errors import ActionError, EpisodeError
 from nba_gym.scenario.load import load_scenario
 from nba_gym.scenario.schema import Scenario
 
@@ -91,17 +97,17 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         render_mode: str | None = None,
         threads: int | None = None,
     ) -> None:
-        if num_envs < 1:
-            raise ActionError(f"num_envs must be at least 1, got {num_envs}")
-        self.num_envs = num_envs
+        self.num_envs = check_number("num_envs", num_envs, low=1)
+        if threads is not None:
+            check_number("threads", threads, low=1)
         self.scenario = load_scenario(scenario, overrides)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {
-            "render_modes": ["ansi", "rgb_array"],
+            "render_modes": list(RENDER_MODES),
             "render_fps": 2,
             "autoreset_mode": self.autoreset_mode,
         }
-        self.render_mode = render_mode
+        self.render_mode = check_render_mode(render_mode)
         self.population = Population(
             self.scenario,
             num_envs,
@@ -133,8 +139,12 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
 
         Returns:
             Observations and info.
+
+        Raises:
+            ActionError: If the seed or an option is not valid; nothing is reset then.
+            EpisodeError: If the first reset leaves somebody out.
         """
-        options = options or {}
+        options = check_options(options, ("customers", "reset_mask"))
         chosen = self._reset_mask(options.get("reset_mask"))
         seeds, customers = self._who_is_next(seed, options.get("customers"))
         self.population.out = self.population.new_outcome()
@@ -153,6 +163,8 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
                 f"reset_mask must be {self.num_envs} booleans with at least one true, "
                 f"got {given.dtype} {given.shape}"
             )
+        if not self._begun and not given.all():
+            raise EpisodeError("the first reset must begin all journeys, got a partial reset_mask")
         return given
 
     def _who_is_next(
@@ -161,26 +173,22 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         """Seeds and customer numbers for a reset, ``(num_envs,)`` each."""
         n = self.num_envs
         seeds, customers = self.population.who()
-        if isinstance(seed, (int, np.integer)):
-            seeds = np.full(n, _world(seed), dtype=np.uint64)
-            customers = np.arange(n, dtype=np.uint64)
-        elif seed is not None:
+        if isinstance(seed, (list, tuple, np.ndarray)):
             if len(seed) != n:
                 raise ActionError(f"seed must be a number or {n} numbers, got {len(seed)}")
-            seeds = np.array([_world(s) for s in seed], dtype=np.uint64)
+            worlds = [check_number(f"seed[{i}]", world) for i, world in enumerate(seed)]
+            seeds = np.array(worlds, dtype=np.uint64)
             customers = np.zeros(n, dtype=np.uint64)
+        elif seed is not None:
+            seeds = np.full(n, check_number("seed", seed), dtype=np.uint64)
+            customers = np.arange(n, dtype=np.uint64)
         elif not self._begun:
             seeds = np.full(n, int(self.np_random.integers(2**63)), dtype=np.uint64)
             customers = np.arange(n, dtype=np.uint64)
         else:
             customers = customers + np.uint64(n)
         if wanted is not None:
-            given = np.asarray(wanted)
-            if given.shape != (n,) or given.dtype.kind not in "iu" or (given < 0).any():
-                raise ActionError(
-                    f"customers must be {n} numbers >= 0, got {given.dtype} {given.shape}"
-                )
-            customers = given.astype(np.uint64)
+            customers = check_customers(wanted, n)
         return seeds, customers
 
     def step(
@@ -266,10 +274,5 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
 
     def explain_mask(self, index: int = 0) -> str:
         """For people: the actions of one customer, and why some are not allowed now."""
+        check_begun("look at the mask", begun=self._begun)
         return explain_mask(self.population, index)
-
-
-def _world(seed: Any) -> int:
-    if not isinstance(seed, (int, np.integer)) or not 0 <= int(seed) < 2**64:
-        raise ActionError(f"seed must be a whole number in [0, 2**64), got {seed!r}")
-    return int(seed)

@@ -18,6 +18,7 @@ from nba_gym.policies.simple import UniformRandom, draw_actions
 from nba_gym.randomness import policy_luck
 from nba_gym.records.events import event_columns
 from nba_gym.records.ledger import LINES
+from nba_gym.records.log import EventLog
 from nba_gym.scenario.schema import Scenario
 
 Floats = NDArray[np.float64]
@@ -337,3 +338,32 @@ def log_campaign(
     joined = [np.concatenate(column) for column in zip(*kept, strict=True)]
     names = [feature.name for feature in population.features]
     return LoggedCampaign(*joined, feature_names=names)
+
+
+def record_journeys(
+    policy: Policy, scenario: Scenario, customers: int | NDArray[Any], seed: int = 0
+) -> EventLog:
+    """Simulate whole journeys and keep the event log.
+
+    Args:
+        policy: Chooses the actions.
+        scenario: The world.
+        customers: Numbers of the customers, or how many from number 0 on.
+        seed: Seed of the world.
+
+    Returns:
+        Birth records and events, as the firm saw them.
+    """
+    numbers = np.arange(customers) if isinstance(customers, int) else np.asarray(customers)
+    numbers, n = numbers.astype(np.uint64), len(numbers)
+    population = Population(scenario, n, record=True)
+    population.begin(np.ones(n, dtype=np.bool_), np.full(n, seed, dtype=np.uint64), numbers)
+    births = np.concatenate(
+        [population.read(name) for name in ("phase", "commitment", "consent")], axis=1
+    )
+    generator = np.random.default_rng([seed, int(numbers[0])])
+    events: list[Floats] = []
+    for t in range(scenario.horizon):
+        actions = decide(policy, population, seed, t, generator)
+        events.append(population.step(actions, kernel.DISABLED).events.copy())
+    return EventLog(numbers, births.astype(np.float64), np.stack(events))

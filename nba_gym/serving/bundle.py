@@ -74,9 +74,7 @@ class OnnxPolicy:
             str(where / self.card["graph"]["file"]), options, providers=["CPUExecutionProvider"]
         )
 
-    def scores(
-        self, observations: NDArray[np.float32], masks: NDArray[Any]
-    ) -> NDArray[np.float32]:
+    def scores(self, observations: NDArray[np.float32], masks: NDArray[Any]) -> NDArray[np.float32]:
         """Probability of every action, ``(n, n_actions)``; forbidden ones exactly 0.
 
         Raises:

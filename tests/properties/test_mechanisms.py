@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nba_gym.arithmetic import log
@@ -354,7 +354,8 @@ OFF: list[tuple[str, dict[str, float], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "off", "inputs"), OFF, ids=lambda part: str(part))
+@pytest.mark.parametrize(("name", "off", "inputs"), OFF, ids=str)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_a_coefficient_at_zero_switches_its_mechanism_off_exactly(name, off, inputs, data):
     values = data.draw(arguments(name)) | off
@@ -385,7 +386,8 @@ NOTHING: list[tuple[str, dict[str, float]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "off"), NOTHING, ids=lambda part: str(part))
+@pytest.mark.parametrize(("name", "off"), NOTHING, ids=str)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_a_mechanism_that_is_off_does_exactly_nothing(name, off, data):
     assert plain(name)(**data.draw(arguments(name)) | off) == 0.0
@@ -402,7 +404,8 @@ UNCHANGED: list[tuple[str, str, dict[str, float]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "state", "off"), UNCHANGED, ids=lambda part: str(part))
+@pytest.mark.parametrize(("name", "state", "off"), UNCHANGED, ids=str)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_a_state_without_its_mechanisms_stays_exactly_as_it_is(name, state, off, data):
     values = data.draw(arguments(name)) | off

@@ -77,9 +77,7 @@ def find_roles(comparison: Comparison, agent: str | None, privileged: Collection
     fair = [name for name in runs if name != baseline and name not in privileged]
     best = max(fair, key=lambda name: float(runs[name].value.mean()), default=None)
     idle = {name for name, run in runs.items() if bool(np.all(run.action_share[:, 0] >= 1.0))}
-    return Roles(
-        agent or best, agent is not None, baseline, frozenset(privileged), frozenset(idle)
-    )
+    return Roles(agent or best, agent is not None, baseline, frozenset(privileged), frozenset(idle))
 
 
 def judge(gap: Interval) -> Verdict:
@@ -162,9 +160,7 @@ def _others(comparison: Comparison, roles: Roles) -> list[str]:
             gap = comparison.difference(name, roles.subject)
             if gap.mean > 0.0:
                 sure = "earns more still" if gap.low > 0.0 else "has the higher mean"
-                sentences.append(
-                    f"{name} {sure}: {_gap(gap, comparison)} against {roles.subject}."
-                )
+                sentences.append(f"{name} {sure}: {_gap(gap, comparison)} against {roles.subject}.")
     return sentences
 
 

@@ -1,0 +1,159 @@
+"""Painters: what goes on the axes of a panel. They draw numbers and know nothing of policies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba_gym.evaluation.report.svg import Style, colour
+from nba_gym.evaluation.statistics import Interval
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One mean with its interval, and where it stands."""
+
+    at: float
+    interval: Interval
+    style: Style
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line over time with its 95 % band."""
+
+    x: Floats
+    y: Floats
+    low: Floats
+    high: Floats
+    style: Style
+
+
+def short(name: str, width: int = 18) -> str:
+    """A name in at most two lines."""
+    return "\n".join(wrap(name, width, max_lines=2, placeholder=" …")) or name
+
+
+def paint_intervals(
+    axes: Any,
+    rows: Sequence[Row],
+    ticks: Sequence[tuple[float, str]],
+    unit: str,
+    *,
+    zero: bool,
+) -> None:
+    """Dots with intervals, one a row, named at the left; a line at 0 where 0 means something."""
+    if zero:
+        axes.axvline(0.0, color=colour("ink"), linewidth=1.0)
+    for row in rows:
+        mean, low, high = row.interval
+        shade, marker = colour(row.style.colour), row.style.marker
+        axes.plot([low, high], [row.at, row.at], color=shade, linewidth=2.2)
+        axes.plot([mean], [row.at], marker, color=shade, markersize=7.5, markeredgewidth=0)
+        place = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
+        axes.annotate(row.text, (mean, row.at), fontsize=11, **place)
+    at, names = zip(*ticks, strict=True)
+    axes.set_yticks(at, [short(name) for name in names])
+    axes.set_ylim(max(row.at for row in rows) + 0.6, min(row.at for row in rows) - 0.75)
+    axes.tick_params(axis="y", length=0, labelcolor=colour("ink"))
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x")
+    axes.set_xlabel("\n".join(wrap(unit, 46)))
+    axes.margins(x=0.1)
+    _plain(axes, "x")
+
+
+def paint_lines(axes: Any, lines: Sequence[Line], x_unit: str, y_unit: str) -> None:
+    """Lines with their bands."""
+    for line in lines:
+        shade = colour(line.style.colour)
+        axes.fill_between(line.x, line.low, line.high, color=shade, alpha=0.16, linewidth=0)
+    for line in lines:
+        shade, dash = colour(line.style.colour), _dash(line.style)
+        axes.plot(line.x, line.y, color=shade, linewidth=2.0, linestyle=dash)
+    axes.set_xlabel(x_unit)
+    axes.set_ylabel("\n".join(wrap(y_unit, 36)))
+    axes.grid(axis="y")
+    axes.margins(x=0.0)
+    _plain(axes, "x")
+    _plain(axes, "y")
+
+
+def paint_levels(axes: Any, levels: Sequence[tuple[float, Style]]) -> None:
+    """Horizontal lines to compare with."""
+    for level, style in levels:
+        axes.axhline(level, color=colour(style.colour), linewidth=1.8, linestyle=_dash(style))
+
+
+def paint_stacks(
+    axes: Any, parts: Floats, styles: Sequence[Style], sums: Sequence[Row], unit: str
+) -> None:
+    """Bars that stack earnings to the right of zero and costs to its left.
+
+    Args:
+        axes: Where to draw.
+        parts: ``(n_bars, n_parts)``.
+        styles: One a part.
+        sums: The sum of each bar with its interval; its text names the bar.
+        unit: Label of the axis.
+    """
+    at = np.array([row.at for row in sums])
+    for side in (np.maximum(parts, 0.0), np.minimum(parts, 0.0)):
+        for j, style in enumerate(styles):
+            look = {"color": colour(style.colour), "edgecolor": colour("paper")}
+            left = side[:, :j].sum(axis=1)
+            axes.barh(at, side[:, j], left=left, height=0.64, linewidth=0.6, **look)
+    ticks = [(row.at, row.text) for row in sums]
+    bare = [Row(row.at, row.interval, row.style) for row in sums]
+    paint_intervals(axes, bare, ticks, unit, zero=True)
+
+
+def paint_areas(
+    axes: Any, x: Floats, layers: Floats, styles: Sequence[Style], units: tuple[str, str]
+) -> None:
+    """Layers ``(n_layers, n_x)`` on top of each other over time."""
+    shades = [colour(style.colour) for style in styles]
+    axes.stackplot(x, layers, colors=shades, edgecolor=colour("paper"), linewidth=0.3)
+    axes.set_xlabel(units[0])
+    axes.set_ylabel(units[1])
+    axes.grid(axis="y")
+    axes.margins(x=0.0)
+    _plain(axes, "x")
+    _plain(axes, "y", 4)
+
+
+def paint_heat(axes: Any, shares: Floats, rows: Sequence[str], columns: Sequence[str]) -> None:
+    """A table of shares, ``(n_rows, n_columns)``; the larger a share, the darker its cell."""
+    for (i, j), share in np.ndenumerate(shares):
+        shade = {"color": colour("heat"), "alpha": 0.9 * np.nan_to_num(share)}
+        axes.barh(i, 1.0, left=j - 0.5, height=1.0, **shade)
+        text = "<1" if 0.0 < share < 0.005 else "–" if np.isnan(share) else f"{100.0 * share:.0f}"
+        tone = colour("ink" if share >= 0.005 else "soft")
+        axes.text(j, i, text, ha="center", va="center", fontsize=11, color=tone)
+    for i in range(len(rows) + 1):
+        axes.axhline(i - 0.5, color=colour("faint"), linewidth=0.8)
+    axes.set_xlim(-0.5, len(columns) - 0.5)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), [short(row) for row in rows])
+    axes.tick_params(length=0, labelcolor=colour("ink"), labeltop=True, labelbottom=False)
+    axes.spines[:].set_visible(False)
+
+
+def _dash(style: Style) -> tuple[float, tuple[float, ...]] | str:
+    return (0.0, style.dash) if style.dash else "-"
+
+
+def _plain(axes: Any, which: Literal["x", "y"], nbins: int = 5) -> None:
+    """Few round ticks, thousands apart, a true minus."""
+    axes.locator_params(axis=which, nbins=nbins, steps=[1, 2, 2.5, 5, 10])
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_formatter(lambda x, _: f"{x:,.10g}".replace("-", "−"))

@@ -1,0 +1,171 @@
+"""Replay an event log: the same history, observations, masks and rewards as in the simulation.
+
+Only records, ledger and engagement rules are at work here, the very functions the simulation uses;
+the hidden half is not even loaded. So a real firm's log goes through the code that the agent was
+trained on, and training and serving cannot disagree on a feature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba_gym.compiled import entry, stage
+from nba_gym.engagement.rules import compile_rules, update_conditions, write_masks
+from nba_gym.lanes import LANES, Array, Scratch, row
+from nba_gym.records import places
+from nba_gym.records.catalogue import look_up_records
+from nba_gym.records.events import BIRTH_EVENTS, event_places
+from nba_gym.records.features import feature_table, observe_history, write_rows
+from nba_gym.records.history import begin_history, update_history
+from nba_gym.records.ledger import LINE_PLACES, LINES, settle
+from nba_gym.records.log import EventLog
+from nba_gym.scenario.parameters import pack
+from nba_gym.scenario.schema import Scenario
+
+_FIRST_LINE = LINE_PLACES[0]
+_N_LINES = len(LINES)
+_BOOKS = (places.BOOK, places.NEEDS, places.CHANNELS)
+
+
+class Replayed(NamedTuple):
+    """What the records say at the beginning of each period, and what each period earned.
+
+    Attributes:
+        observations: ``(periods + 1, n, n_features)`` float32; the first is at acquisition.
+        masks: ``(periods + 1, n, n_actions)`` int8.
+        ledger: ``(periods, n, n_lines)``.
+        rewards: ``(periods, n)``.
+    """
+
+    observations: NDArray[np.float32]
+    masks: NDArray[np.int8]
+    ledger: NDArray[np.float64]
+    rewards: NDArray[np.float64]
+
+
+class Tables(NamedTuple):
+    """The scenario as arrays, as far as records and rules need it."""
+
+    world: Array
+    actions: Array
+    channels: Array
+    needs: Array
+    waves: Array
+    blocked_by: Array
+    windows: Array
+    shut: Array
+    births: Array
+    events: Array
+    features: Array
+    stored: Array
+
+
+@stage
+def _put_rows(table: Array, at: Array, rows: Array, first: int, count: int) -> None:
+    """Lay rows of a log on the worktable, one customer a lane."""
+    for q in range(at.shape[0]):
+        lanes = row(table, at[q])
+        for j in range(LANES):
+            lanes[j] = 0.0
+        for j in range(count):
+            lanes[j] = rows[first + j, q]
+
+
+@stage
+def _round_stored(table: Array, stored: Array) -> None:
+    """Round what the simulation keeps in single precision between periods."""
+    for q in range(stored.shape[0]):
+        lanes = row(table, stored[q])
+        for j in range(LANES):
+            lanes[j] = np.float64(np.float32(lanes[j]))
+
+
+def _make_replay(digest: str) -> Callable[..., None]:
+    def replay_tiles(
+        births: Array, events: Array, tables: Tables, out: Replayed, table: Array, words: Array
+    ) -> None:
+        digest  # part of the cache key  # noqa: B018
+        world = tables.world[0]
+        n, n_needs, n_channels = births.shape[0], tables.needs.shape[0], tables.channels.shape[0]
+        for t in range(-(-n // LANES)):
+            first = t * LANES
+            count = min(LANES, n - first)
+            _put_rows(table, tables.births, births, first, count)
+            for j in range(LANES):
+                begin_history(table, words, j, n_needs, n_channels)
+            for period in range(events.shape[0] + 1):
+                if period > 0:
+                    _put_rows(table, tables.events, events[period - 1], first, count)
+                    look_up_records(table, tables.actions, n_needs)
+                    settle(table, tables.needs, world, n_needs)
+                    for j in range(count):
+                        for line in range(_N_LINES):
+                            money = table[_FIRST_LINE + line * LANES + j]
+                            out.ledger[period - 1, first + j, line] = money
+                    update_history(table, words, tables.channels, world, n_needs, n_channels)
+                _round_stored(table, tables.stored)
+                observe_history(table, words, tables.waves, world, n_needs, n_channels)
+                update_conditions(
+                    table,
+                    words,
+                    tables.channels,
+                    tables.windows,
+                    tables.shut,
+                    world,
+                    n_needs,
+                    n_channels,
+                )
+                write_rows(table, tables.features, out.observations[period], first, count)
+                write_masks(words, tables.blocked_by, out.masks[period], first, count)
+
+    return replay_tiles
+
+
+_replay_tiles = entry(_make_replay)
+
+
+def replay(log: EventLog, scenario: Scenario) -> Replayed:
+    """Rebuild observations, masks and money from an event log.
+
+    Args:
+        log: Birth records and events of some customers.
+        scenario: The world whose catalogue, rules and money apply.
+
+    Returns:
+        The same numbers, to the bit, that the simulation gave when the log was written.
+    """
+    world, book = pack(scenario), compile_rules(scenario)
+    k, c = scenario.n_needs, scenario.n_channels
+    stored = [at for ats in places.stored_places(_BOOKS, k, c).values() for at in ats]
+
+    def whole(values: Any) -> NDArray[np.int64]:
+        return np.array(values, dtype=np.int64)
+
+    tables = Tables(
+        world=world.world,
+        actions=world.actions,
+        channels=world.channels,
+        needs=world.needs,
+        waves=world.waves,
+        blocked_by=book.blocked_by,
+        windows=book.windows,
+        shut=book.shut,
+        births=whole(event_places(scenario, BIRTH_EVENTS)),
+        events=whole(event_places(scenario)),
+        features=whole([place for _, place in feature_table(scenario)]),
+        stored=whole(stored),
+    )
+    periods, n = log.events.shape[0], len(log.customers)
+    out = Replayed(
+        observations=np.empty((periods + 1, n, len(tables.features)), dtype=np.float32),
+        masks=np.empty((periods + 1, n, scenario.n_actions), dtype=np.int8),
+        ledger=np.empty((periods, n, _N_LINES)),
+        rewards=np.empty((periods, n)),
+    )
+    scratch = Scratch()
+    _replay_tiles(log.births, log.events, tables, out, scratch.table, scratch.words)
+    return out._replace(rewards=out.ledger.sum(axis=2))
