@@ -115,10 +115,11 @@ def check_number(name: str, given: Any, low: int = 0, limit: int = 2**64) -> int
         ActionError: If it is something else.
     """
     whole = isinstance(given, (int, np.integer)) and not isinstance(given, bool)
-    if not whole or not low <= int(given) < limit:
+    number = int(cast(Any, given)) if whole else -1
+    if not whole or not low <= number < limit:
         most = "2**64" if limit == 2**64 else limit
         raise ActionError(f"{name} must be a whole number in [{low}, {most}), got {given!r}")
-    return int(given)
+    return number
 
 
 def check_options(options: Any, known: Sequence[str]) -> dict[str, Any]:
@@ -156,7 +157,7 @@ def check_begun(what: str, *, begun: bool) -> None:
         EpisodeError: Before the first reset.
     """
     if not begun:
-        raise EpisodeError(f"{what} must come after reset, got a {what} before the first reset")
+        raise EpisodeError(f"{what} must come after reset, got it before the first reset")
 
 
 def check_running(ended: NDArray[Any], *, begun: bool) -> None:

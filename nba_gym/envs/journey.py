@@ -160,10 +160,10 @@ class JourneyEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Allowed actions now, ``(n_actions,)``; the name sb3-contrib looks for."""
-        check_begun("look at the mask", begun=self._begun)
+        check_begun("action_masks", begun=self._begun)
         return self.population.out.masks[0].astype(np.bool_)
 
     def explain_mask(self) -> str:
         """For people: the actions, and why some are not allowed now."""
-        check_begun("look at the mask", begun=self._begun)
+        check_begun("explain_mask", begun=self._begun)
         return explain_mask(self.population, 0)

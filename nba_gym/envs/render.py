@@ -66,9 +66,8 @@ class Journal:
             need = needs[int(events["need_bought"])].name
             count = f"{events['purchases']:.0f} x " if events["purchases"] > 1 else ""
             words.append(f"bought {count}{need} ({events['list_spend']:.0f}{deal})")
-        for name in ("responded", "answered", "accepted", "complained", "solved", "opted_out"):
-            if events[name]:
-                words.append(name.replace("_", " "))
+        plain = ("responded", "answered", "accepted", "complained", "solved", "opted_out")
+        words += [name.replace("_", " ") for name in plain if events[name]]
         if events["referred"]:
             words.append("brought a friend")
         if events["basket"]:

@@ -97,7 +97,7 @@ class JourneyVecEnv(VecEnv):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Allowed actions now, ``(num_envs, n_actions)``."""
-        check_begun("look at the mask", begun=self.env.has_begun)
+        check_begun("action_masks", begun=self.env.has_begun)
         return self.population.out.masks.astype(np.bool_)
 
     def close(self) -> None:

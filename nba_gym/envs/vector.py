@@ -274,5 +274,5 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
 
     def explain_mask(self, index: int = 0) -> str:
         """For people: the actions of one customer, and why some are not allowed now."""
-        check_begun("look at the mask", begun=self._begun)
+        check_begun("explain_mask", begun=self._begun)
         return explain_mask(self.population, index)

@@ -12,6 +12,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from pydantic import ValidationError
 
 from nba_gym.errors import ScenarioError, nearest
@@ -155,7 +156,8 @@ def _merge_named(key: str, base: list[Any], changes: list[Any], label: str) -> l
 
 def _pairs(overrides: Overrides) -> list[tuple[str, Any]]:
     if isinstance(overrides, Mapping):
-        return list(cast(Mapping[str, Any], overrides).items())
+        given = cast(Mapping[str, Any], overrides).items()
+        return [(path, x.item() if isinstance(x, np.generic) else x) for path, x in given]
     texts = [overrides] if isinstance(overrides, str) else overrides
     return [_parse_override(text) for text in texts]
 

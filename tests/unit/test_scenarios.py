@@ -3,6 +3,7 @@
 import math
 from typing import Any, Literal, get_args, get_origin
 
+import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
@@ -116,6 +117,12 @@ def test_overrides_read_the_same_as_a_mapping_and_as_text(small):
     assert changed.actions[1].suitability == ("complaint", "basket")
     assert changed.contract.enabled
     assert load_scenario(small, texts[0]) == load_scenario(small, texts[:1])
+
+
+def test_overrides_may_be_numbers_of_numpy(small):
+    changed = load_scenario(small, {"horizon": np.int64(7), "discount": np.float32(0.5)})
+    assert (changed.horizon, changed.discount) == (7, 0.5)
+    assert type(changed.horizon) is int
 
 
 def test_a_persona_gets_a_trait_of_its_own_by_override(small):

@@ -1,0 +1,196 @@
+"""The page: answer, ranking, figures and provenance as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib import resources
+from typing import Any
+
+from nba_gym.evaluation.compare import Comparison
+from nba_gym.evaluation.report.answer import Answer, Roles, digits_for, number, span
+from nba_gym.evaluation.report.figure import Figure, Stage, plural, readable, used_lines
+from nba_gym.evaluation.report.svg import Style
+from nba_gym.evaluation.statistics import Interval
+
+_SHAPES = {
+    "o": '<circle cx="15" cy="6" r="4.2"/>',
+    "s": '<path d="M11 2h8v8h-8z"/>',
+    "D": '<path d="M15 .8l5.2 5.2-5.2 5.2-5.2-5.2z"/>',
+    "^": '<path d="M15 1.2l4.8 8.8h-9.6z"/>',
+    "v": '<path d="M15 10.8l4.8-8.8h-9.6z"/>',
+    "h": '<path d="M15 1l4.4 2.5v5l-4.4 2.5-4.4-2.5v-5z"/>',
+    "P": '<path d="M13.4 1.4h3.2v3h3v3.2h-3v3h-3.2v-3h-3v-3.2h3z"/>',
+    "X": '<path d="M12.4 1.2l2.6 2.6 2.6-2.6 2.2 2.2-2.6 2.6 2.6 2.6-2.2 2.2-2.6-2.6-2.6 2.6-2.2'
+    '-2.2 2.6-2.6-2.6-2.6z"/>',
+}
+
+
+def render_page(
+    stage: Stage,
+    answer: Answer,
+    figures: Sequence[Figure],
+    *,
+    title: str,
+    notes: Sequence[str],
+    artefacts: Sequence[str],
+) -> str:
+    """The whole document."""
+    scenario = stage.comparison.scenario
+    style = resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="world">{escape(scenario.title)}</p>',
+        _answer(answer),
+        _section("Ranking", _ranking(stage)),
+        *(_figure(i, figure) for i, figure in enumerate(figures, start=1)),
+        _section("Notes", _list(notes)) if notes else "",
+        _section("Files", _list(artefacts, code=True)) if artefacts else "",
+        _section("Provenance", _provenance(stage.comparison)),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        + "\n".join(part for part in body if part)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def _answer(answer: Answer) -> str:
+    details = "".join(f"<li>{escape(text)}</li>" for text in answer.details)
+    return (
+        f'<div class="answer {answer.verdict}"><p class="sentence">'
+        f"<strong>{escape(answer.claim)}</strong> "
+        f'<span class="evidence">{escape(answer.evidence)}</span></p><ul>{details}</ul></div>'
+    )
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{content}</section>"
+
+
+def _list(items: Sequence[str], *, code: bool = False) -> str:
+    rows = [escape(item) for item in items]
+    rows = [f"<code>{row}</code>" for row in rows] if code else rows
+    return '<ul class="plainlist">' + "".join(f"<li>{row}</li>" for row in rows) + "</ul>"
+
+
+def _ranking(stage: Stage) -> str:
+    """The table of all policies, and what its numbers mean."""
+    comparison, scenario = stage.comparison, stage.comparison.scenario
+    rows = comparison.table.to_dicts()
+    money = used_lines(stage.runs)
+    heads = ["policy", f"value ({scenario.currency})", f"{stage.versus} ({scenario.currency})"]
+    heads += [f"lifetime ({plural(stage.period)})", "purchases", "contacts", "opt-outs"]
+    heads += [f"{readable(line)} ({scenario.currency})" for line in money]
+    head = "".join(f'<th scope="col">{escape(_capital(text))}</th>' for text in heads)
+    values, gaps = _intervals(rows, "value"), _intervals(rows, "difference")
+    places = digits_for(*values), digits_for(*gaps)
+    lines: list[str] = []
+    for row, value, gap in zip(rows, values, gaps, strict=True):
+        name = str(row["policy"])
+        cells = [_interval(value, places[0], signed=False)]
+        is_base = name == comparison.baseline
+        cells.append("–" if is_base else _interval(gap, places[1], signed=True))
+        cells += [number(row["lifetime"], 1)]
+        cells += [number(row[key], 2) for key in ("purchases", "contacts", "opt_outs", *money)]
+        mark = ' class="subject"' if name in stage.roles.shown else ""
+        cell = "".join(f"<td>{text}</td>" for text in cells)
+        lines.append(f"<tr{mark}>{_name(stage, name)}{cell}</tr>")
+    return (
+        f'<div class="scroll" tabindex="0"><table class="ranking"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+        f'<p class="caption">{escape(_scope(comparison, stage.roles))}</p>'
+    )
+
+
+def _intervals(rows: Sequence[Mapping[str, Any]], name: str) -> list[Interval]:
+    keys = name, f"{name}_low", f"{name}_high"
+    return [Interval(*(float(row[key]) for key in keys)) for row in rows]
+
+
+def _interval(interval: Interval, digits: int, *, signed: bool) -> str:
+    mean = number(interval.mean, digits, signed=signed)
+    return f'{mean}<span class="interval">{span(interval, digits)}</span>'
+
+
+def _name(stage: Stage, name: str) -> str:
+    """The heading of a row: look, name and role."""
+    roles = {
+        "tested": stage.roles.named and name == stage.roles.subject,
+        "baseline": name == stage.roles.baseline,
+        "sees the hidden half": name in stage.roles.privileged,
+    }
+    role = ", ".join(text for text, true in roles.items() if true)
+    note = f'<span class="role">{role}</span>' if role else ""
+    return f'<th scope="row">{_swatch(stage.styles[name])}{escape(name)}{note}</th>'
+
+
+def _scope(comparison: Comparison, roles: Roles) -> str:
+    """What the numbers of the table are about."""
+    scenario = comparison.scenario
+    n = len(comparison.rollouts[comparison.baseline].customers)
+    text = (
+        f"Means per customer over at most {scenario.horizon} {plural(scenario.period)}; money is "
+        f"discounted by {scenario.discount:g} a {scenario.period}. Under each mean its 95 % "
+        f"interval. Every policy met the same {n:,} customers with the same luck. The intervals "
+        "speak of customers, not of how another training run or another tuning would have ended."
+    )
+    if roles.privileged:
+        text += " Who sees the hidden half of the customer is a yardstick, not a contender."
+    return text
+
+
+def _figure(number_: int, figure: Figure) -> str:
+    """A figure: title, legend, panels, caption."""
+    keys = "".join(f"<li>{_swatch(look)}{escape(name)}</li>" for look, name in figure.legend)
+    legend = f'<ul class="legend">{keys}</ul>' if keys else ""
+    panels = "".join(
+        f'<div class="panel"><h3>{escape(_capital(title))}</h3>{drawing}</div>'
+        for title, drawing in figure.panels
+    )
+    kind = "panels small" if figure.small else "panels"
+    return _section(
+        f"{number_}. {figure.title}",
+        f'<figure>{legend}<div class="{kind}">{panels}</div>'
+        f'<figcaption class="caption">{escape(figure.caption)}</figcaption></figure>',
+    )
+
+
+def _swatch(style: Style) -> str:
+    """A look in small: a line with its marker, or a block."""
+    shade, dash = f"var(--{style.colour})", " ".join(f"{length:g}" for length in style.dash)
+    block = f'<path d="M0 0h30v12h-30z" fill="{shade}"/>'
+    line = f'<path d="M0 6h30" stroke="{shade}" stroke-width="2" stroke-dasharray="{dash}"/>'
+    mark = f'<g fill="{shade}">{_SHAPES.get(style.marker, "")}</g>'
+    drawing = line + mark if style.marker else block
+    return f'<svg class="swatch" viewBox="0 0 30 12" aria-hidden="true">{drawing}</svg>'
+
+
+def _provenance(comparison: Comparison) -> str:
+    """Everything needed to repeat the comparison."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(_capital(readable(key)))}</th>'
+        f"<td>{escape(_told(key, value))}</td></tr>"
+        for key, value in comparison.provenance.items()
+    )
+    return f'<table class="provenance"><tbody>{rows}</tbody></table>'
+
+
+def _told(key: str, value: Any) -> str:
+    """A value of the provenance, for people."""
+    if isinstance(value, Mapping):
+        pairs = value.items()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        return ", ".join(f"{name} {version or 'not installed'}" for name, version in pairs)  # pyright: ignore
+    if isinstance(value, list):
+        words = [str(word) for word in value]  # pyright: ignore
+        return shlex.join(words) if key == "command" else ", ".join(words)
+    if isinstance(value, int) and key in ("customers",):
+        return f"{value:,}"
+    return str(value)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
