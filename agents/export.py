@@ -8,9 +8,10 @@ proven on many observations before the folder counts as written.
 from __future__ import annotations
 
 import json
-import os
+import logging
 import shutil
 import tempfile
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -88,7 +89,8 @@ def export(
         (draft / "card.json").write_text(json.dumps(card, indent=2) + "\n")
         if folder.exists():
             shutil.rmtree(folder)
-        os.replace(draft, folder)
+        draft.chmod(0o755)  # mkdtemp keeps others out; a policy folder is there to be read
+        draft.replace(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return parity
@@ -144,17 +146,22 @@ def _write_graph(
     policy: AgentPolicy, path: Path, observations: NDArray[np.float32], masks: NDArray[np.int8]
 ) -> None:
     rows = torch.export.Dim("rows", min=1)
-    torch.onnx.export(
-        policy.scores,
-        (torch.from_numpy(observations), torch.from_numpy(masks)),
-        str(path),
-        input_names=["observations", "masks"],
-        output_names=["probabilities"],
-        dynamic_shapes={"observations": {0: rows}, "masks": {0: rows}},
-        external_data=False,
-        dynamo=True,
-        verbose=False,
-    )
+    # the exporter says which operators of packages we do not have it leaves out; nobody asked
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=".*axis name: rows will not be used.*")
+        torch.onnx.export(
+            policy.scores,
+            (torch.from_numpy(observations), torch.from_numpy(masks)),
+            str(path),
+            input_names=["observations", "masks"],
+            output_names=["probabilities"],
+            dynamic_shapes={"observations": {0: rows}, "masks": {0: rows}},
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
 
 
 def _card(scenario: Scenario, graph: Path, recipe: dict[str, Any], seed: int) -> dict[str, Any]:

@@ -32,6 +32,9 @@ class ActionScores(nn.Module):
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32))
         self.clip = clip
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def forward(self, observations: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Probabilities, ``(n, n_actions)``; forbidden actions get exactly 0."""
         normal = (observations - self.mean) / self.std

@@ -57,6 +57,6 @@ def load_recipe(scenario: str, algorithm: str = "maskable_ppo") -> Recipe:
             raise PolicyError(f"{path.name}: {key} is not a known setting{nearest(key, names)}")
     missing = names - set(values)
     if missing:
-        raise PolicyError(f"{path.name}: {sorted(missing)[0]} must be given")
+        raise PolicyError(f"{path.name}: {min(missing)} must be given")
     values["network"] = tuple(values["network"])
     return Recipe(**values)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
@@ -36,7 +37,7 @@ def load_policy(path: Path) -> AgentPolicy:
             tags = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         shape = json.loads(tags["shape"])
-    except Exception as error:
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise BundleError(
             f"weights must come from agents.train, got {path.name}: {error}"
         ) from None
@@ -50,7 +51,7 @@ def _empty_scores(sizes: list[int], actions: int, clip: float) -> ActionScores:
     scores = ActionScores.__new__(ActionScores)
     nn.Module.__init__(scores)
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.Tanh()]
     scores.actor = nn.Sequential(*layers)
     scores.head = nn.Linear(sizes[-1], actions)

@@ -140,7 +140,8 @@ def adapter_figures() -> list[Figure]:
     venv = nba_gym.make_sb3(ENV_ID, 1_024, threads=1)
     venv.seed(0)
     venv.reset()
-    actions = [np.random.default_rng(i).integers(0, venv.action_space.n, 1_024) for i in range(8)]
+    choices = venv.env.scenario.n_actions
+    actions = [np.random.default_rng(i).integers(0, choices, 1_024) for i in range(8)]
 
     def once() -> float:
         begun = time.perf_counter()

@@ -100,7 +100,7 @@ def fit_retail(out: Path) -> tuple[BgNbdFit, Scenario]:
 
 
 def learn_practice(arguments: Arguments, scenario: Scenario, out: Path) -> GreedyPractice:
-    """Learn propensities from a logged random campaign, and tune what arbitration does with them."""
+    """Learn propensities from a logged random campaign, and tune the arbitration."""
     with _stage("random campaign"):
         log = log_campaign(scenario, SPLIT.logging(arguments.campaign), SPLIT.seed)
     with _stage("propensity models"):

@@ -76,7 +76,7 @@ POLICY_KIND = np.uint64(0xFFFFFFFF)
 
 def _make_policy_luck(digest: str) -> Callable[..., None]:
     def fill(seed: int, period: int, customers: Array, out: Array) -> None:
-        digest  # part of the cache key  # noqa: B018
+        _ = digest  # part of the cache key
         for i in range(customers.shape[0]):
             customer = customers[i]
             word = philox(

@@ -88,7 +88,7 @@ def _make_replay(digest: str) -> Callable[..., None]:
     def replay_tiles(
         births: Array, events: Array, tables: Tables, out: Replayed, table: Array, words: Array
     ) -> None:
-        digest  # part of the cache key  # noqa: B018
+        _ = digest  # part of the cache key
         world = tables.world[0]
         n, n_needs, n_channels = births.shape[0], tables.needs.shape[0], tables.channels.shape[0]
         for t in range(-(-n // LANES)):

@@ -81,7 +81,9 @@ def check_actions(actions: Any, n: int, n_actions: int) -> NDArray[np.int64]:
     Raises:
         ActionError: Naming the rule and the first value that breaks it.
     """
-    return _check_integers("actions", actions, n, n_actions).astype(np.int64, copy=False)
+    given = _check_integers("actions", actions, n, n_actions).astype(np.int64, copy=False)
+    # a read-only or strided array is another type to Numba, which would compile the kernel anew
+    return given if given.flags.carray else given.copy()
 
 
 def check_customers(customers: Any, n: int) -> NDArray[np.uint64]:

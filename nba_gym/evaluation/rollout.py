@@ -127,7 +127,7 @@ def decide(
         raise PolicyError(
             f"{policy.name} must answer in [0, {n_actions}), got {actions.min()} to {actions.max()}"
         )
-    return actions.astype(np.int64, copy=False)
+    return actions.astype(np.int64)  # a copy: Numba compiles anew for a read-only or strided array
 
 
 class _Tally:
@@ -237,7 +237,7 @@ class StateCounts:
         recency, contacts = x[:, column["recency"]], x[:, column["contacts_4"]]
         baskets = [i for name, i in column.items() if name.startswith("basket.")]
         visits = [i for name, i in column.items() if name.startswith("visiting.")]
-        states = {
+        states: dict[str, Any] = {
             "bought in the last 4": recency < 4.0 / 12.0,
             "no purchase for 26": recency >= 26.0 / 34.0,
             "not contacted in 4": contacts < 0.01,
@@ -277,12 +277,9 @@ def _join(parts: list[Rollout]) -> Rollout:
         state: cast(Floats, sum(part.by_state[state] for part in parts))
         for state in parts[0].by_state
     }
-    return Rollout(
-        **{name: whole(name) for name in per_customer},
-        **{name: mean(name) for name in over_time},
-        lines=lines,
-        by_state=states,
-    )
+    columns: dict[str, Any] = {name: whole(name) for name in per_customer}
+    columns |= {name: mean(name) for name in over_time}
+    return Rollout(**columns, lines=lines, by_state=states)
 
 
 @dataclass(frozen=True)

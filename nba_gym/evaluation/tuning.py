@@ -77,7 +77,7 @@ def tune_practice(
         for cap in (best["cap"] - 1, best["cap"] + 1):
             attempt(best["threshold"], max(cap, 0), best["basis"], best["levers"])
         attempt(best["threshold"], best["cap"], best["basis"], not best["levers"])
-        step = np.sqrt(step) if len(tried) == before or step > 1.2 else step
+        step = step**0.5 if len(tried) == before or step > 1.2 else step
         if step < 1.02:
             break
     best = max(tried.values(), key=lambda trial: trial.value)

@@ -32,10 +32,14 @@ class CampaignLog(Protocol):
         margins: Margin after discounts earned in the period, ``(rows,)``.
     """
 
-    observations: NDArray[np.float32]
-    actions: NDArray[np.int64]
-    bought: NDArray[np.bool_]
-    margins: Floats
+    @property
+    def observations(self) -> NDArray[np.float32]: ...
+    @property
+    def actions(self) -> NDArray[np.int64]: ...
+    @property
+    def bought(self) -> NDArray[np.bool_]: ...
+    @property
+    def margins(self) -> Floats: ...
 
 
 @dataclass(frozen=True)

@@ -38,17 +38,17 @@ def write_log(log: EventLog, scenario: Scenario, folder: str | Path) -> list[Pat
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    births = {"customer": log.customers} | dict(
-        zip(event_columns(scenario, BIRTH_EVENTS), log.births.T, strict=True)
-    )
     periods, n, _ = log.events.shape
-    events = {
-        "customer": np.tile(log.customers, periods),
-        "period": np.repeat(np.arange(periods), n),
-    } | dict(zip(event_columns(scenario), log.events.reshape(periods * n, -1).T, strict=True))
+    births = pl.DataFrame(log.births, schema=event_columns(scenario, BIRTH_EVENTS)).insert_column(
+        0, pl.Series("customer", log.customers)
+    )
+    rows = log.events.reshape(periods * n, -1)
+    events = pl.DataFrame(rows, schema=event_columns(scenario))
+    events.insert_column(0, pl.Series("customer", np.tile(log.customers, periods)))
+    events.insert_column(1, pl.Series("period", np.repeat(np.arange(periods), n)))
     paths = [target / "births.parquet", target / "events.parquet"]
-    for frame, path in zip((births, events), paths, strict=True):
-        pl.DataFrame(frame).write_parquet(path)
+    births.write_parquet(paths[0])
+    events.write_parquet(paths[1])
     return paths
 
 

@@ -83,7 +83,7 @@ def _make_expected(digest: str) -> Callable[..., None]:
     def expected_tiles(
         n: int, state: State, rules: Rules, out: Array, table: Array, words: Array
     ) -> None:
-        digest  # part of the cache key  # noqa: B018
+        _ = digest  # part of the cache key
         world = rules.world[0]
         n_needs = rules.needs.shape[0]
         for t in range(state.values.shape[0]):

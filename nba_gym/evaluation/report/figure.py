@@ -11,7 +11,7 @@ from nba_gym.evaluation.report.svg import Style
 from nba_gym.evaluation.rollout import Rollout
 from nba_gym.records.ledger import LINES
 
-_MARKERS = ("o", "s", "D", "^", "v", "h", "P", "X")
+_MARKERS = ("o", "s", "D", "^", "v", "X", "P", "h")
 _DASHES = ((), (7.0, 2.5), (2.0, 2.0), (8.0, 2.0, 2.0, 2.0), (4.0, 2.0), (1.0, 1.5))
 
 
@@ -109,8 +109,9 @@ def policy_styles(names: Sequence[str], roles: Roles) -> dict[str, Style]:
 
 
 def used_lines(runs: dict[str, Rollout]) -> list[str]:
-    """Ledger lines that are not 0 for everybody."""
-    return [line for line in LINES if any(run.lines[line].any() for run in runs.values())]
+    """Ledger lines that come to a cent per customer under any policy."""
+    means = {line: [float(run.lines[line].mean()) for run in runs.values()] for line in LINES}
+    return [line for line in LINES if max(abs(mean) for mean in means[line]) >= 0.005]
 
 
 def readable(name: str) -> str:

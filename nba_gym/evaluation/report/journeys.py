@@ -16,6 +16,7 @@ from nba_gym.evaluation.report.painters import (
     paint_heat,
     paint_levels,
     paint_lines,
+    stacked,
 )
 from nba_gym.evaluation.report.svg import Style, panel
 from nba_gym.evaluation.rollout import StateCounts
@@ -75,7 +76,7 @@ def learning_figure(
 
     def draw(key: str, x: Floats, x_unit: str) -> str:
         def paint(axes: Any) -> None:
-            paint_lines(axes, [Line(x, y, low, high, style)], x_unit, f"value ({stage.unit})")
+            paint_lines(axes, [Line(x, y, low, high, style)], x_unit, stacked("value", stage.unit))
             paint_levels(axes, drawn)
 
         return panel(key, f"Learning curve: value by {x_unit}", paint)
@@ -117,15 +118,15 @@ def survival_figure(stage: Stage) -> Figure:
         gaps.append(Line(x, gap, gap - error, gap + error, style))
     time = f"{plural(stage.period)} since acquisition"
 
-    def draw(key: str, lines: list[Line], unit: str) -> str:
+    def draw(key: str, lines: list[Line], what: str, unit: str) -> str:
         def paint(axes: Any) -> None:
-            paint_lines(axes, lines, time, unit)
+            paint_lines(axes, lines, time, stacked(what, unit, 34))
 
-        return panel(key, f"Customers who have not left: {unit} by {time}", paint)
+        return panel(key, f"Customers who have not left: {what} by {time}", paint)
 
     panels = [
-        ("Not yet left", draw("alive", shares, "customers who have not left (%)")),
-        ("Paired difference", draw("alivegap", gaps, f"{stage.versus} (percentage points)")),
+        ("Not yet left", draw("alive", shares, "customers who have not left", "%")),
+        ("Paired difference", draw("alivegap", gaps, stage.versus, "percentage points")),
     ]
     caption = (
         "Who has left is known to the simulator only; no policy but a privileged one sees it. "

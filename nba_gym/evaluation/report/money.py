@@ -9,7 +9,13 @@ import numpy as np
 
 from nba_gym.evaluation.report.answer import amount
 from nba_gym.evaluation.report.figure import Figure, Stage, readable, used_lines
-from nba_gym.evaluation.report.painters import Floats, Row, paint_intervals, paint_stacks
+from nba_gym.evaluation.report.painters import (
+    Floats,
+    Row,
+    paint_intervals,
+    paint_stacks,
+    stacked,
+)
 from nba_gym.evaluation.report.svg import Style, panel
 from nba_gym.evaluation.statistics import Interval, mean_interval
 from nba_gym.records.ledger import LINES
@@ -20,23 +26,25 @@ def value_figure(stage: Stage) -> Figure:
     ticks = [(float(i), name) for i, name in enumerate(stage.ranking)]
     height = 72 + 38 * len(ticks)
 
-    def draw(key: str, intervals: Sequence[Interval], unit: str, zero: bool) -> str:
+    def draw(key: str, intervals: Sequence[Interval], what: str, zero: bool) -> str:
         rows = [
-            Row(at, x, stage.styles[name], amount(x.mean, x, signed=zero))
+            Row(
+                at, x, stage.styles[name], "" if x.low == x.high else amount(x.mean, x, signed=zero)
+            )
             for (at, name), x in zip(ticks, intervals, strict=True)
         ]
-        label = f"{unit} by policy, with 95 % intervals"
+        label = f"{what} by policy, with 95 % intervals"
 
         def paint(axes: Any) -> None:
-            paint_intervals(axes, rows, ticks, unit, zero=zero)
+            paint_intervals(axes, rows, ticks, stacked(what, stage.unit), zero=zero)
 
         return panel(key, label, paint, height=height)
 
     means = [mean_interval(stage.runs[name].value) for name in stage.ranking]
     gaps = [stage.comparison.difference(name) for name in stage.ranking]
     panels = [
-        ("Value", draw("value", means, f"discounted profit ({stage.unit})", False)),
-        ("Paired difference", draw("gap", gaps, f"{stage.versus} ({stage.unit})", True)),
+        ("Value", draw("value", means, "discounted profit", False)),
+        ("Paired difference", draw("gap", gaps, stage.versus, True)),
     ]
     caption = (
         "Means with 95 % intervals over customers. The values' intervals are wide because "
@@ -58,22 +66,22 @@ def ledger_figure(stage: Stage) -> Figure:
     gaps = [stage.comparison.difference(name) for name in stage.ranking]
     height = 72 + 34 * len(stage.ranking)
 
-    def draw(key: str, parts: Floats, sums: Sequence[Interval], unit: str) -> str:
+    def draw(key: str, parts: Floats, sums: Sequence[Interval], what: str) -> str:
         rows = [
             Row(float(i), x, Style("ink", "D"), name)
             for i, (name, x) in enumerate(zip(stage.ranking, sums, strict=True))
         ]
 
         def paint(axes: Any) -> None:
-            paint_stacks(axes, parts, styles, rows, unit)
+            paint_stacks(axes, parts, styles, rows, stacked(what, stage.unit))
 
-        return panel(key, f"Ledger lines by policy: {unit}", paint, height=height)
+        return panel(key, f"Ledger lines by policy: {what}", paint, height=height)
 
     panels = [
-        ("Ledger lines", draw("ledger", parts, values, f"discounted ({stage.unit})")),
+        ("Ledger lines", draw("ledger", parts, values, "discounted money")),
         (
             "What the difference is made of",
-            draw("parts", parts - base, gaps, f"{stage.versus} ({stage.unit})"),
+            draw("parts", parts - base, gaps, stage.versus),
         ),
     ]
     legend = [(style, readable(line)) for style, line in zip(styles, used, strict=True)]
@@ -96,22 +104,24 @@ def persona_figure(stage: Stage) -> Figure:
             left_out.append(readable(persona.name))
             continue
         first = len(ticks) * (count + 1.5)
-        ticks.append((first + (count - 1) / 2.0, f"{readable(persona.name)} (n {who.sum():,})"))
+        ticks.append(
+            (first + (count - 1) / 2.0, f"{readable(persona.name)}\n{who.sum():,} customers")
+        )
         for i, name in enumerate(stage.ranking):
             run, style = stage.runs[name], stage.styles[name]
             values.append(Row(first + i, mean_interval(run.value[who]), style))
             gaps.append(Row(first + i, mean_interval(run.value[who] - base.value[who]), style))
     height = 72 + 15 * (count + 1.5) * len(ticks)
 
-    def draw(key: str, rows: list[Row], unit: str, zero: bool) -> str:
+    def draw(key: str, rows: list[Row], what: str, zero: bool) -> str:
         def paint(axes: Any) -> None:
-            paint_intervals(axes, rows, ticks, unit, zero=zero)
+            paint_intervals(axes, rows, ticks, stacked(what, stage.unit), zero=zero)
 
-        return panel(key, f"{unit} by persona and policy", paint, height=height)
+        return panel(key, f"{what} by persona and policy", paint, height=height)
 
     panels = [
-        ("Value", draw("persona", values, f"discounted profit ({stage.unit})", False)),
-        ("Paired difference", draw("personagap", gaps, f"{stage.versus} ({stage.unit})", True)),
+        ("Value", draw("persona", values, "discounted profit", False)),
+        ("Paired difference", draw("personagap", gaps, stage.versus, True)),
     ]
     caption = "Means with 95 % intervals over the customers of each persona."
     if left_out:

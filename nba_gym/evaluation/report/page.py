@@ -125,7 +125,10 @@ def _name(stage: Stage, name: str) -> str:
     }
     role = ", ".join(text for text, true in roles.items() if true)
     note = f'<span class="role">{role}</span>' if role else ""
-    return f'<th scope="row">{_swatch(stage.styles[name])}{escape(name)}{note}</th>'
+    return (
+        f'<th scope="row"><div class="name">{_swatch(stage.styles[name])}'
+        f"<div>{escape(name)}{note}</div></div></th>"
+    )
 
 
 def _scope(comparison: Comparison, roles: Roles) -> str:
@@ -148,7 +151,7 @@ def _figure(number_: int, figure: Figure) -> str:
     keys = "".join(f"<li>{_swatch(look)}{escape(name)}</li>" for look, name in figure.legend)
     legend = f'<ul class="legend">{keys}</ul>' if keys else ""
     panels = "".join(
-        f'<div class="panel"><h3>{escape(_capital(title))}</h3>{drawing}</div>'
+        f'<div class="panel"><h3>{escape(title)}</h3>{drawing}</div>'
         for title, drawing in figure.panels
     )
     kind = "panels small" if figure.small else "panels"

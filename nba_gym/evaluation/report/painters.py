@@ -38,15 +38,21 @@ class Line:
 
 
 def short(name: str, width: int = 18) -> str:
-    """A name in at most two lines."""
-    return "\n".join(wrap(name, width, max_lines=2, placeholder=" …")) or name
+    """A name in at most two lines, and what stands on lines of its own after it."""
+    lines = [wrap(line, width, max_lines=2, placeholder=" …") for line in name.splitlines()]
+    return "\n".join(part for line in lines for part in line)
+
+
+def stacked(what: str, unit: str, width: int = 46) -> str:
+    """The label of an axis: always two lines, so that panels side by side stay level."""
+    return "\n".join([*wrap(what, width, max_lines=1, placeholder=" …"), f"({unit})"])
 
 
 def paint_intervals(
     axes: Any,
     rows: Sequence[Row],
     ticks: Sequence[tuple[float, str]],
-    unit: str,
+    label: str,
     *,
     zero: bool,
 ) -> None:
@@ -66,21 +72,23 @@ def paint_intervals(
     axes.tick_params(axis="y", length=0, labelcolor=colour("ink"))
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
-    axes.set_xlabel("\n".join(wrap(unit, 46)))
+    axes.set_xlabel(label)
     axes.margins(x=0.1)
     _plain(axes, "x")
 
 
-def paint_lines(axes: Any, lines: Sequence[Line], x_unit: str, y_unit: str) -> None:
+def paint_lines(axes: Any, lines: Sequence[Line], x_label: str, y_label: str) -> None:
     """Lines with their bands."""
     for line in lines:
         shade = colour(line.style.colour)
-        axes.fill_between(line.x, line.low, line.high, color=shade, alpha=0.16, linewidth=0)
-    for line in lines:
-        shade, dash = colour(line.style.colour), _dash(line.style)
-        axes.plot(line.x, line.y, color=shade, linewidth=2.0, linestyle=dash)
-    axes.set_xlabel(x_unit)
-    axes.set_ylabel("\n".join(wrap(y_unit, 36)))
+        axes.fill_between(line.x, line.low, line.high, color=shade, alpha=0.12, linewidth=0)
+    for i, line in enumerate(lines):
+        shade, every = colour(line.style.colour), max(len(line.x) // 7, 1)
+        look = {"color": shade, "linewidth": 2.0, "linestyle": _dash(line.style)}
+        look |= {"marker": line.style.marker, "markersize": 6.0, "markeredgewidth": 0}
+        axes.plot(line.x, line.y, markevery=(every * (i + 1) // (len(lines) + 1), every), **look)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
     axes.grid(axis="y")
     axes.margins(x=0.0)
     _plain(axes, "x")
@@ -94,7 +102,7 @@ def paint_levels(axes: Any, levels: Sequence[tuple[float, Style]]) -> None:
 
 
 def paint_stacks(
-    axes: Any, parts: Floats, styles: Sequence[Style], sums: Sequence[Row], unit: str
+    axes: Any, parts: Floats, styles: Sequence[Style], sums: Sequence[Row], label: str
 ) -> None:
     """Bars that stack earnings to the right of zero and costs to its left.
 
@@ -103,7 +111,7 @@ def paint_stacks(
         parts: ``(n_bars, n_parts)``.
         styles: One a part.
         sums: The sum of each bar with its interval; its text names the bar.
-        unit: Label of the axis.
+        label: Label of the axis.
     """
     at = np.array([row.at for row in sums])
     for side in (np.maximum(parts, 0.0), np.minimum(parts, 0.0)):
@@ -113,7 +121,7 @@ def paint_stacks(
             axes.barh(at, side[:, j], left=left, height=0.64, linewidth=0.6, **look)
     ticks = [(row.at, row.text) for row in sums]
     bare = [Row(row.at, row.interval, row.style) for row in sums]
-    paint_intervals(axes, bare, ticks, unit, zero=True)
+    paint_intervals(axes, bare, ticks, label, zero=True)
 
 
 def paint_areas(
@@ -143,7 +151,7 @@ def paint_heat(axes: Any, shares: Floats, rows: Sequence[str], columns: Sequence
     axes.set_xlim(-0.5, len(columns) - 0.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(rows)), [short(row) for row in rows])
+    axes.set_yticks(range(len(rows)), [short(row, 16) for row in rows])
     axes.tick_params(length=0, labelcolor=colour("ink"), labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
 
