@@ -364,10 +364,10 @@ def test_only_a_cancelled_contract_terminates_a_journey(env_id):
 def test_a_forbidden_action_becomes_waiting_and_says_so(env_id):
     env = one(env_id, render_mode="ansi")
     _, info = env.reset(seed=1)
-    tried, over = 0, False
+    tried, period, over = 0, 0, False
     while not over:
         mask = info["action_mask"]
-        for action in np.flatnonzero(mask == 0)[:3]:
+        for action in np.flatnonzero(mask == 0)[:: 4 if period % 8 == 0 else 100]:
             waits, does = deepcopy(env), deepcopy(env)
             waited, done = waits.step(0), does.step(int(action))
             assert done[4]["forbidden"] is True
@@ -378,8 +378,8 @@ def test_a_forbidden_action_becomes_waiting_and_says_so(env_id):
             assert waited[4]["ledger"].item() == done[4]["ledger"].item()
             assert does.render().splitlines()[-1].split()[2] == env.scenario.actions[0].name
             tried += 1
-        _, _, terminated, truncated, info = env.step(pick({"action_mask": mask}, tried))
-        over = terminated or truncated
+        _, _, terminated, truncated, info = env.step(pick({"action_mask": mask}, period))
+        over, period = terminated or truncated, period + 1
     rules = [a.eligibility + a.applicability + a.suitability for a in env.scenario.actions]
     assert tried or not any(rules)  # only in a world without rules is nothing forbidden
 
@@ -759,7 +759,8 @@ def test_what_a_caller_writes_into_returned_arrays_changes_nothing(env_id):
     def spoil(data: Any) -> None:
         for leaf in leaves(data):
             if isinstance(leaf, np.void):
-                leaf[list(LINES)] = (1.0,) * len(LINES)
+                for line in LINES:
+                    leaf[line] = 1.0
             else:
                 leaf[...] = np.ones((), dtype=leaf.dtype)
 

@@ -100,6 +100,11 @@ def test_every_bit_of_the_seed_and_of_the_customer_number_counts(bit):
     here = luck(seed, customer, kind)
     assert here != luck(seed ^ far, customer, kind)
     assert here != luck(seed, customer ^ far, kind)
+    customers = np.array([7, 7 ^ (1 << bit)], dtype=np.uint64)
+    [here, elsewhere], [in_other_world, _] = (
+        policy_luck(x, customers, 3) for x in (5, 5 ^ int(far))
+    )
+    assert len({here, elsewhere, in_other_world}) == 3
 
 
 def test_half_the_bits_change_when_one_bit_of_the_counter_does():

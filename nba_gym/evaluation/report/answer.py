@@ -153,14 +153,15 @@ def _others(comparison: Comparison, roles: Roles) -> list[str]:
         if name in roles.privileged:
             gap = _gap(comparison.difference(name), comparison)
             sentences.append(
-                f"{name} sees the hidden half of the customer: a yardstick, not a contender. "
-                f"Against {roles.baseline}: {gap}."
+                f"A yardstick, not a contender: {name}, which sees the hidden half of the "
+                f"customer, {gap} against {roles.baseline}."
             )
         elif roles.subject is not None:
             gap = comparison.difference(name, roles.subject)
             if gap.mean > 0.0:
-                sure = "earns more still" if gap.low > 0.0 else "has the higher mean"
-                sentences.append(f"{name} {sure}: {_gap(gap, comparison)} against {roles.subject}.")
+                more = "Better still" if gap.low > 0.0 else "Higher mean, not shown to be better"
+                told = f"{name}, {_gap(gap, comparison)} against {roles.subject}."
+                sentences.append(f"{more}: {told}")
     return sentences
 
 

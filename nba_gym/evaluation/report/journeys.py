@@ -86,9 +86,7 @@ def learning_figure(
         ("By time", draw("clock", seconds / second, f"{clock} of training")),
     ]
     whose = (
-        "the same customers"
-        if levels
-        else "the customers of the table, who are others: the band says how far apart the two may be"
+        "the same customers" if levels else "the customers of the table: others, so mind the band"
     )
     caption = (
         "Mean value of customers who are watched during training and neither trained on nor in "
@@ -196,12 +194,12 @@ def behaviour_figure(stage: Stage) -> Figure:
     kinds = StateCounts.KINDS
     known = {action.kind for action in stage.comparison.scenario.actions}
     used = [i for i, kind in enumerate(kinds) if kind in known]
+    columns = [kinds[k] for k in used]
     panels: list[tuple[str, str]] = []
     for i, name in enumerate(stage.roles.shown):
         table = stage.runs[name].by_state
         shares = np.array([_shares(counts)[used] for counts in table.values()])
         rows = [_state(state, stage.period) for state in table]
-        columns = [kinds[k] for k in used]
         label = f"Kinds of action by state of the records, in %: {name}"
 
         def paint(axes: Any, shares: Floats = shares, rows: Sequence[str] = rows) -> None:

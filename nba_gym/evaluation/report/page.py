@@ -38,7 +38,11 @@ def render_page(
 ) -> str:
     """The whole document."""
     scenario = stage.comparison.scenario
-    style = resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+    style = (
+        resources.files("nba_gym.evaluation.report")
+        .joinpath("report.css")
+        .read_text(encoding="utf-8")
+    )
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="world">{escape(scenario.title)}</p>',
@@ -190,7 +194,7 @@ def _told(key: str, value: Any) -> str:
     if isinstance(value, list):
         words = [str(word) for word in value]  # pyright: ignore
         return shlex.join(words) if key == "command" else ", ".join(words)
-    if isinstance(value, int) and key in ("customers",):
+    if isinstance(value, int) and key == "customers":
         return f"{value:,}"
     return str(value)
 

@@ -164,4 +164,8 @@ def _plain(axes: Any, which: Literal["x", "y"], nbins: int = 5) -> None:
     """Few round ticks, thousands apart, a true minus."""
     axes.locator_params(axis=which, nbins=nbins, steps=[1, 2, 2.5, 5, 10])
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_formatter(lambda x, _: f"{x:,.10g}".replace("-", "−"))
+    axis.set_major_formatter(_tick)
+
+
+def _tick(x: float, _: int) -> str:
+    return f"{x:,.10g}".replace("-", "−")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
-from typing import Any
+from typing import Any, cast
 
 from nba_gym.errors import MissingExtraError
 
@@ -31,14 +31,26 @@ COLOURS = (
 _STAND_IN = {name: f"#fa07{i:02x}" for i, name in enumerate(COLOURS)}
 _VARIABLE = {stand_in: f"var(--{name})" for name, stand_in in _STAND_IN.items()}
 _SETTINGS: dict[str, Any] = {
-    **{"svg.fonttype": "none", "svg.hashsalt": "nba_gym", "text.parse_math": False},
-    **{"font.family": ["DejaVu Sans"], "font.size": 12.0, "lines.scale_dashes": False},
-    **{"axes.edgecolor": _STAND_IN["soft"], "axes.labelcolor": _STAND_IN["soft"]},
-    **{"axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8},
-    **{"figure.facecolor": "none", "axes.facecolor": "none"},
-    **{"text.color": _STAND_IN["ink"], "axes.axisbelow": True, "axes.formatter.useoffset": False},
-    **{"xtick.color": _STAND_IN["soft"], "ytick.color": _STAND_IN["soft"]},
-    **{"grid.color": _STAND_IN["faint"], "grid.linewidth": 0.8},
+    "svg.fonttype": "none",
+    "svg.hashsalt": "nba_gym",
+    "text.parse_math": False,
+    "font.family": ["DejaVu Sans"],
+    "font.size": 12.0,
+    "lines.scale_dashes": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "axes.edgecolor": _STAND_IN["soft"],
+    "axes.labelcolor": _STAND_IN["soft"],
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "text.color": _STAND_IN["ink"],
+    "xtick.color": _STAND_IN["soft"],
+    "ytick.color": _STAND_IN["soft"],
+    "grid.color": _STAND_IN["faint"],
+    "grid.linewidth": 0.8,
 }
 
 
@@ -76,13 +88,13 @@ def panel(key: str, label: str, paint: Paint, *, width: float = 460, height: flo
         MissingExtraError: If matplotlib is not installed.
     """
     try:
-        from matplotlib import rc_context
+        import matplotlib
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("drawing a report", "report") from error
-    text = StringIO()
-    with rc_context(_SETTINGS), warnings.catch_warnings():
+    text, settings = StringIO(), cast(Any, matplotlib).rc_context(_SETTINGS)
+    with settings, warnings.catch_warnings():
         # the browser has fonts for what matplotlib's own cannot write
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         figure: Any = Figure(figsize=(width / 72.0, height / 72.0), dpi=72, layout="constrained")
@@ -95,7 +107,8 @@ def panel(key: str, label: str, paint: Paint, *, width: float = 460, height: flo
 def _inline(svg: str, key: str, label: str, width: float, height: float) -> str:
     """The drawing without what a page has no use for, its ids unique, its colours variables."""
     body = svg[svg.index(">", svg.index("<svg")) + 1 : svg.rindex("</svg>")]
-    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", body, flags=re.S)
+    unused = r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->"
+    body = re.sub(unused, "", body, flags=re.DOTALL)
     used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", body))
 
     def lean(tag: re.Match[str]) -> str:
