@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -33,7 +34,7 @@ from nba_gym.scenario import Scenario
 from nba_gym.truth import MyopicOracle
 
 AGENT, PRACTICE = "trained agent", "greedy practice"
-ORACLE = "myopic oracle (sees the hidden half)"
+ORACLE = "myopic oracle (privileged)"
 CONSOLE = Console()
 
 
@@ -179,22 +180,23 @@ def _report(
         title="Looking ahead or taking what is best now? Retail, fitted to CDNOW",
         notes=notes,
         artefacts=paths,
+        agent=AGENT,
         privileged={ORACLE},
     )
 
 
 def _print_summary(comparison: Comparison, paths: list[Path], seconds: float) -> None:
     unit = comparison.scenario.currency
-    table = Table(title=f"value per customer ({unit}), {comparison.scenario.horizon} weeks")
-    for name in ("policy", "value", "95 % interval", "to practice", "95 % interval", "contacts"):
-        table.add_column(name, justify="left" if name == "policy" else "right")
+    title = f"{unit} per customer over {comparison.scenario.horizon} weeks, with 95 % intervals"
+    table = Table(title=title, box=SIMPLE)
+    for name in ("policy", "value", "to practice", "contacts"):
+        table.add_column(name, justify="left" if name == "policy" else "right", no_wrap=True)
     for row in comparison.table.to_dicts():
+        gap = f"{row['difference']:+.2f} [{row['difference_low']:+.2f}, {row['difference_high']:+.2f}]"
         table.add_row(
             row["policy"],
-            f"{row['value']:.2f}",
-            f"{row['value_low']:.2f} to {row['value_high']:.2f}",
-            f"{row['difference']:+.2f}",
-            f"{row['difference_low']:+.2f} to {row['difference_high']:+.2f}",
+            f"{row['value']:.2f} [{row['value_low']:.2f}, {row['value_high']:.2f}]",
+            "" if row["policy"] == comparison.baseline else gap,
             f"{row['contacts']:.1f}",
         )
     CONSOLE.print(table)
@@ -222,7 +224,7 @@ def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
     ]
     with Progress(*columns, console=CONSOLE, transient=True) as progress:
-        task = progress.add_task(name, total=None)
+        task = progress.add_task(name, total=1)
         yield lambda done, total: progress.update(task, completed=done, total=total)
     CONSOLE.print(f"{name}: {time.perf_counter() - begun:.1f} s")
 

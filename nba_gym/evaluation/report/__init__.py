@@ -43,12 +43,12 @@ def write_report(
     Args:
         comparison: What to report.
         path: The file; folders on the way are made.
-        agent: Policy that the answer is about. By default the one with the highest mean that is
-            neither privileged nor the baseline, and the report says that it was picked so.
+        agent: Policy that the answer is about. By default the first one of the comparison that is
+            neither the baseline nor privileged and does not just wait.
         privileged: Policies that see the hidden half of the customer.
         curve: Learning curve of the agent.
         curve_unit: What ``steps`` of the curve counts.
-        curve_levels: Mean values to draw into the learning curve, by policy, best of the same
+        curve_levels: Mean values to draw into the learning curve, by policy, best those of the same
             watched customers. By default those of the baseline and of policies that always wait,
             on the customers of the comparison; the caption says which.
         title: Heading of the page.

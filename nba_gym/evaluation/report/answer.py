@@ -22,14 +22,12 @@ class Roles:
 
     Attributes:
         subject: The policy that the answer is about; None if nobody meets the baseline.
-        named: Whether the subject was named in advance, not picked for its mean.
         baseline: The policy that differences are taken to.
         privileged: Policies that see the hidden half of the customer.
         idle: Policies that always waited.
     """
 
     subject: str | None
-    named: bool
     baseline: str
     privileged: frozenset[str]
     idle: frozenset[str]
@@ -63,7 +61,7 @@ class Answer:
 
 
 def find_roles(comparison: Comparison, agent: str | None, privileged: Collection[str]) -> Roles:
-    """Who is who; without ``agent`` the subject is the best policy that is not privileged.
+    """Who is who; without ``agent`` the subject is the first fair policy that does not just wait.
 
     Raises:
         PolicyError: If a name is not one of the compared policies, or the agent is the baseline.
@@ -74,10 +72,10 @@ def find_roles(comparison: Comparison, agent: str | None, privileged: Collection
             raise PolicyError(f"{name!r} is not one of the compared policies{nearest(name, runs)}")
     if agent == baseline:
         raise PolicyError(f"agent must differ from the baseline, got {agent!r} for both")
-    fair = [name for name in runs if name != baseline and name not in privileged]
-    best = max(fair, key=lambda name: float(runs[name].value.mean()), default=None)
     idle = {name for name, run in runs.items() if bool(np.all(run.action_share[:, 0] >= 1.0))}
-    return Roles(agent or best, agent is not None, baseline, frozenset(privileged), frozenset(idle))
+    fair = [name for name in runs if name != baseline and name not in privileged]
+    subject = agent or next((name for name in fair if name not in idle), next(iter(fair), None))
+    return Roles(subject, baseline, frozenset(privileged), frozenset(idle))
 
 
 def judge(gap: Interval) -> Verdict:
@@ -126,8 +124,6 @@ def _levels(comparison: Comparison, roles: Roles) -> str:
     text += f"{amount(base.mean, base)} {unit} per customer"
     if base.mean > 0.0:
         text += f": {number(100.0 * (mine.mean / base.mean - 1.0), 1, signed=True)} %"
-    if not roles.named:
-        text += f". {roles.subject} was picked for its mean, which flatters it a little"
     return f"{text}."
 
 

@@ -85,12 +85,12 @@ def learning_figure(
         ("By experience", draw("steps", steps / size, f"{many}{unit}")),
         ("By time", draw("clock", seconds / second, f"{clock} of training")),
     ]
-    whose = (
-        "the same customers" if levels else "the customers of the table: others, so mind the band"
-    )
+    whose = "the same customers."
+    if not levels:
+        whose = "the customers of the table, who are others: less than the band means little."
     caption = (
         "Mean value of customers who are watched during training and neither trained on nor in "
-        f"the table; the band is the 95 % interval over them. Level lines: means of {whose}."
+        f"the table; the band is the 95 % interval over them. Level lines: means over {whose}"
     )
     legend = [(style, roles.shown[0])]
     legend += [(look, name) for (_, look), name in zip(drawn, shown, strict=True)]
@@ -208,7 +208,7 @@ def behaviour_figure(stage: Stage) -> Figure:
         panels.append((name, panel(f"states{i}", label, paint, height=50 + 34 * len(rows))))
     caption = (
         "Share of decisions in %, by what the records show of the customer at that moment; a row "
-        "sums to 100, and a customer may be in several rows. Forbidden choices count as waiting."
+        "sums to 100, and a customer may be in several rows. Forbidden choices count as waiting; – says that the state never came."
     )
     return Figure("What it does when", caption, panels, [])
 

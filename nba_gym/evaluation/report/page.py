@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any
 
 from nba_gym.evaluation.compare import Comparison
-from nba_gym.evaluation.report.answer import Answer, Roles, digits_for, number, span
+from nba_gym.evaluation.report.answer import Answer, digits_for, number, span
 from nba_gym.evaluation.report.figure import Figure, Stage, plural, readable, used_lines
 from nba_gym.evaluation.report.svg import Style
 from nba_gym.evaluation.statistics import Interval
@@ -44,8 +44,8 @@ def render_page(
         .read_text(encoding="utf-8")
     )
     body = [
-        f"<h1>{escape(title)}</h1>",
-        f'<p class="world">{escape(scenario.title)}</p>',
+        f"<h1>{_text(title)}</h1>",
+        f'<p class="world">{_text(scenario.title)}</p>',
         _answer(answer),
         _section("Ranking", _ranking(stage)),
         *(_figure(i, figure) for i, figure in enumerate(figures, start=1)),
@@ -56,27 +56,27 @@ def render_page(
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"<title>{_text(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
         + "\n".join(part for part in body if part)
         + "\n</body>\n</html>\n"
     )
 
 
 def _answer(answer: Answer) -> str:
-    details = "".join(f"<li>{escape(text)}</li>" for text in answer.details)
+    details = "".join(f"<li>{_text(text)}</li>" for text in answer.details)
     return (
         f'<div class="answer {answer.verdict}"><p class="sentence">'
-        f"<strong>{escape(answer.claim)}</strong> "
-        f'<span class="evidence">{escape(answer.evidence)}</span></p><ul>{details}</ul></div>'
+        f"<strong>{_text(answer.claim)}</strong> "
+        f'<span class="evidence">{_text(answer.evidence)}</span></p><ul>{details}</ul></div>'
     )
 
 
 def _section(title: str, content: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{content}</section>"
+    return f"<section><h2>{_text(title)}</h2>{content}</section>"
 
 
 def _list(items: Sequence[str], *, code: bool = False) -> str:
-    rows = [escape(item) for item in items]
+    rows = [_text(item) for item in items]
     rows = [f"<code>{row}</code>" for row in rows] if code else rows
     return '<ul class="plainlist">' + "".join(f"<li>{row}</li>" for row in rows) + "</ul>"
 
@@ -89,7 +89,7 @@ def _ranking(stage: Stage) -> str:
     heads = ["policy", f"value ({scenario.currency})", f"{stage.versus} ({scenario.currency})"]
     heads += [f"lifetime ({plural(stage.period)})", "purchases", "contacts", "opt-outs"]
     heads += [f"{readable(line)} ({scenario.currency})" for line in money]
-    head = "".join(f'<th scope="col">{escape(_capital(text))}</th>' for text in heads)
+    head = "".join(f'<th scope="col">{_text(_capital(text))}</th>' for text in heads)
     values, gaps = _intervals(rows, "value"), _intervals(rows, "difference")
     places = digits_for(*values), digits_for(*gaps)
     lines: list[str] = []
@@ -106,7 +106,7 @@ def _ranking(stage: Stage) -> str:
     return (
         f'<div class="scroll" tabindex="0"><table class="ranking"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
-        f'<p class="caption">{escape(_scope(comparison, stage.roles))}</p>'
+        f'<p class="caption">{_text(_scope(comparison))}</p>'
     )
 
 
@@ -123,7 +123,7 @@ def _interval(interval: Interval, digits: int, *, signed: bool) -> str:
 def _name(stage: Stage, name: str) -> str:
     """The heading of a row: look, name and role."""
     roles = {
-        "tested": stage.roles.named and name == stage.roles.subject,
+        "tested": name == stage.roles.subject,
         "baseline": name == stage.roles.baseline,
         "sees the hidden half": name in stage.roles.privileged,
     }
@@ -131,38 +131,35 @@ def _name(stage: Stage, name: str) -> str:
     note = f'<span class="role">{role}</span>' if role else ""
     return (
         f'<th scope="row"><div class="name">{_swatch(stage.styles[name])}'
-        f"<div>{escape(name)}{note}</div></div></th>"
+        f"<div>{_text(name)}{note}</div></div></th>"
     )
 
 
-def _scope(comparison: Comparison, roles: Roles) -> str:
+def _scope(comparison: Comparison) -> str:
     """What the numbers of the table are about."""
     scenario = comparison.scenario
     n = len(comparison.rollouts[comparison.baseline].customers)
-    text = (
+    return (
         f"Means per customer over at most {scenario.horizon} {plural(scenario.period)}; money is "
         f"discounted by {scenario.discount:g} a {scenario.period}. Under each mean its 95 % "
         f"interval. Every policy met the same {n:,} customers with the same luck. The intervals "
         "speak of customers, not of how another training run or another tuning would have ended."
     )
-    if roles.privileged:
-        text += " Who sees the hidden half of the customer is a yardstick, not a contender."
-    return text
 
 
 def _figure(number_: int, figure: Figure) -> str:
     """A figure: title, legend, panels, caption."""
-    keys = "".join(f"<li>{_swatch(look)}{escape(name)}</li>" for look, name in figure.legend)
+    keys = "".join(f"<li>{_swatch(look)}{_text(name)}</li>" for look, name in figure.legend)
     legend = f'<ul class="legend">{keys}</ul>' if keys else ""
     panels = "".join(
-        f'<div class="panel"><h3>{escape(title)}</h3>{drawing}</div>'
+        f'<div class="panel"><h3>{_text(title)}</h3>{drawing}</div>'
         for title, drawing in figure.panels
     )
     kind = "panels small" if figure.small else "panels"
     return _section(
         f"{number_}. {figure.title}",
         f'<figure>{legend}<div class="{kind}">{panels}</div>'
-        f'<figcaption class="caption">{escape(figure.caption)}</figcaption></figure>',
+        f'<figcaption class="caption">{_text(figure.caption)}</figcaption></figure>',
     )
 
 
@@ -179,8 +176,8 @@ def _swatch(style: Style) -> str:
 def _provenance(comparison: Comparison) -> str:
     """Everything needed to repeat the comparison."""
     rows = "".join(
-        f'<tr><th scope="row">{escape(_capital(readable(key)))}</th>'
-        f"<td>{escape(_told(key, value))}</td></tr>"
+        f'<tr><th scope="row">{_text(_capital(readable(key)))}</th>'
+        f"<td>{_text(_told(key, value))}</td></tr>"
         for key, value in comparison.provenance.items()
     )
     return f'<table class="provenance"><tbody>{rows}</tbody></table>'
@@ -197,6 +194,11 @@ def _told(key: str, value: Any) -> str:
     if isinstance(value, int) and key == "customers":
         return f"{value:,}"
     return str(value)
+
+
+def _text(text: str) -> str:
+    """Plain text for the page; a per-cent sign stays with its number."""
+    return escape(text).replace(" %", "&nbsp;%")
 
 
 def _capital(text: str) -> str:

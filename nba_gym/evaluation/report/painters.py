@@ -64,7 +64,8 @@ def paint_intervals(
         shade, marker = colour(row.style.colour), row.style.marker
         axes.plot([low, high], [row.at, row.at], color=shade, linewidth=2.2)
         axes.plot([mean], [row.at], marker, color=shade, markersize=7.5, markeredgewidth=0)
-        place = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
+        place: dict[str, Any] = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
+        place["bbox"] = {"facecolor": colour("paper"), "edgecolor": "none", "pad": 0.6}
         axes.annotate(row.text, (mean, row.at), fontsize=11, **place)
     at, names = zip(*ticks, strict=True)
     axes.set_yticks(at, [short(name) for name in names])

@@ -74,7 +74,7 @@ def colour(name: str) -> str:
     return _STAND_IN[name]
 
 
-def panel(key: str, label: str, paint: Paint, *, width: float = 460, height: float = 300) -> str:
+def panel(key: str, label: str, paint: Paint, *, width: float = 420, height: float = 300) -> str:
     """Draw one panel.
 
     Args:
