@@ -93,7 +93,9 @@ def test_gymnasium_finds_no_fault(env_id, observe):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         if observe == "everything":  # raw hidden quantities have no bounds, and Gymnasium says so
-            warnings.filterwarnings("ignore", message=".*Box observation space m(ax|in)imum value.*")
+            warnings.filterwarnings(
+                "ignore", message=".*Box observation space m(ax|in)imum value.*"
+            )
         check_env(one(env_id, observe=observe))
 
 
@@ -660,7 +662,10 @@ def test_nothing_else_can_be_observed(observe):
 
 @pytest.mark.parametrize("mode", ["human", "ANSI", "", 3], ids=repr)
 def test_an_unknown_way_to_render_is_refused_at_once(mode):
-    for make in (lambda: JourneyEnv(render_mode=mode), lambda: JourneyVectorEnv(2, render_mode=mode)):
+    for make in (
+        lambda: JourneyEnv(render_mode=mode),
+        lambda: JourneyVectorEnv(2, render_mode=mode),
+    ):
         with pytest.raises(PolicyError, match="render_mode") as error:
             make()
         one_line(error)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from decimal import Decimal, localcontext
+from pathlib import Path
 from typing import Any, cast
 
 import numba
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, ndtri
 
+import nba_gym
 from nba_gym import arithmetic
 from nba_gym.arithmetic import (
     MONEY_QUANTUM,
@@ -30,6 +32,7 @@ from nba_gym.arithmetic import (
 )
 
 COMPILED = hasattr(exp, "py_func")
+CHECKOUT = str(Path(nba_gym.__file__).parents[1])
 POINTS = 1_000_000 if COMPILED else 20_000
 LAST_BIT = 2.0**-52
 """What a result of NumPy or SciPy may itself be off by."""
@@ -226,7 +229,7 @@ def answers() -> dict[str, list[str]]:
 def test_functions_give_the_same_bits_compiled_and_uncompiled():
     uncompiled = subprocess.run(
         [sys.executable, "-W", "error", __file__],
-        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": CHECKOUT},
         capture_output=True,
         text=True,
         check=True,

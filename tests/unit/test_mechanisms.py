@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import nba_gym
 from nba_gym.customer import leaving, needs, purchase, relationship, response, service
 
 EQUATIONS = (response, purchase, relationship, needs, leaving, service)
@@ -31,6 +33,7 @@ def functions(module: ModuleType) -> dict[str, Any]:
 
 ALL = {name: f for module in EQUATIONS for name, f in functions(module).items()}
 COMPILED = any(hasattr(f, "py_func") for f in ALL.values())
+CHECKOUT = str(Path(nba_gym.__file__).parents[1])
 LN2 = math.log(2.0)
 
 
@@ -302,7 +305,7 @@ def answers() -> dict[str, list[str]]:
 def test_equations_give_the_same_bits_compiled_and_uncompiled():
     uncompiled = subprocess.run(
         [sys.executable, "-W", "error", __file__],
-        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": CHECKOUT},
         capture_output=True,
         text=True,
         check=True,

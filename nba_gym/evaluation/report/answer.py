@@ -129,35 +129,34 @@ def _levels(comparison: Comparison, roles: Roles) -> str:
 
 def _idle(comparison: Comparison, roles: Roles) -> list[str]:
     """What acting earns at all, against doing nothing."""
+    endings: dict[Verdict, str] = {"win": ")", "tie": "; cannot be told apart)", "loss": "; worse)"}
     sentences: list[str] = []
     for idle in sorted(roles.idle - set(roles.shown)):
-        parts: list[str] = []
-        for name in roles.shown:
-            gap = comparison.difference(name, idle)
-            level = "" if judge(gap) == "win" else "; not shown to beat it"
-            parts.append(f"{name} {_gap(gap, comparison)[:-1]}{level})")
-        sentences.append(f"Against {idle}: {', '.join(parts)}.")
+        gaps = {name: comparison.difference(name, idle) for name in roles.shown}
+        told = [f"{n} {_gap(g, comparison)[:-1]}{endings[judge(g)]}" for n, g in gaps.items()]
+        sentences.append(f"Against {idle}: {', '.join(told)}.")
     return sentences
 
 
 def _others(comparison: Comparison, roles: Roles) -> list[str]:
-    """Fair policies that did better than the subject, then every privileged one."""
+    """Fair policies that did better than the subject, and every privileged one."""
+    ranking = [n for n in comparison.table["policy"].to_list() if n not in roles.shown]
     sentences: list[str] = []
-    for name in comparison.table["policy"].to_list():
-        if name in roles.shown:
-            continue
-        if name in roles.privileged:
-            gap = _gap(comparison.difference(name), comparison)
-            sentences.append(
-                f"A yardstick, not a contender: {name}, which sees the hidden half of the "
-                f"customer, {gap} against {roles.baseline}."
-            )
-        elif roles.subject is not None:
-            gap = comparison.difference(name, roles.subject)
-            if gap.mean > 0.0:
-                more = "Better still" if gap.low > 0.0 else "Higher mean, not shown to be better"
-                told = f"{name}, {_gap(gap, comparison)} against {roles.subject}."
-                sentences.append(f"{more}: {told}")
+    if roles.subject is not None:
+        fair = [n for n in ranking if n not in roles.privileged and n not in roles.idle]
+        gaps = {name: comparison.difference(name, roles.subject) for name in fair}
+        better = [f"{n} {_gap(g, comparison)}" for n, g in gaps.items() if judge(g) == "win"]
+        higher = [n for n, g in gaps.items() if judge(g) == "tie" and g.mean > 0.0]
+        if better:
+            sentences.append(f"Better than {roles.subject}: {', '.join(better)}.")
+        if higher:
+            start = f"With a higher mean than {roles.subject}, but not told apart from it"
+            sentences.append(f"{start}: {', '.join(higher)}.")
+    oracles = [n for n in ranking if n in roles.privileged]
+    if oracles:
+        told = [f"{n} {_gap(comparison.difference(n), comparison)}" for n in oracles]
+        start = "Yardstick, not contender, since it sees the hidden half of the customer"
+        sentences.append(f"{start}: {', '.join(told)} against {roles.baseline}.")
     return sentences
 
 
@@ -169,7 +168,10 @@ def _gap(gap: Interval, comparison: Comparison) -> str:
 def digits_for(*intervals: Interval) -> int:
     """Decimals that show two figures of the typical half-width, 0 to 4."""
     halves = sorted((i.high - i.low) / 2.0 for i in intervals if i.high - i.low > 1e-12)
-    return max(0, min(4, 1 - floor(log10(halves[len(halves) // 2])))) if halves else 2
+    if not halves:
+        return 2
+    typical = float(f"{halves[len(halves) // 2]:.1g}")  # 0.098 counts as 0.1
+    return max(0, min(4, 1 - floor(log10(typical))))
 
 
 def number(x: float, digits: int, *, signed: bool = False) -> str:

@@ -24,6 +24,9 @@ from nba_gym.evaluation.rollout import StateCounts
 SMOOTHING = 4
 """Periods that contacts are averaged over."""
 
+MOST_BANDS = 6
+"""With more policies than this, survival has bands for the two in question only."""
+
 _REACH = 1.96
 
 
@@ -76,7 +79,9 @@ def learning_figure(
 
     def draw(key: str, x: Floats, x_unit: str) -> str:
         def paint(axes: Any) -> None:
-            paint_lines(axes, [Line(x, y, low, high, style)], x_unit, stacked("value", stage.unit))
+            paint_lines(
+                axes, [Line(x, y, style, (low, high))], x_unit, stacked("value", stage.unit)
+            )
             paint_levels(axes, drawn)
 
         return panel(key, f"Learning curve: value by {x_unit}", paint)
@@ -87,7 +92,7 @@ def learning_figure(
     ]
     whose = "the same customers."
     if not levels:
-        whose = "the customers of the table, who are others: less than the band means little."
+        whose = "the customers of the table; they are others, so gaps within the band mean little."
     caption = (
         "Mean value of customers who are watched during training and neither trained on nor in "
         f"the table; the band is the 95 % interval over them. Level lines: means over {whose}"
@@ -105,15 +110,17 @@ def _scale(x: Floats, scales: Sequence[tuple[float, float, str]]) -> tuple[float
 def survival_figure(stage: Stage) -> Figure:
     """Share of customers who have not left, and the paired difference."""
     base = stage.runs[stage.roles.baseline]
+    crowded = len(stage.ranking) > MOST_BANDS
     shares: list[Line] = []
     gaps: list[Line] = []
     for name in stage.ranking:
         run, style = stage.runs[name], stage.styles[name]
+        bare = crowded and name not in stage.roles.shown
         x = np.arange(len(run.alive), dtype=np.float64)
         y, error = 100.0 * run.alive, 100.0 * _share_error(run.alive, len(run.customers))
-        shares.append(Line(x, y, y - error, y + error, style))
+        shares.append(Line(x, y, style, None if bare else (y - error, y + error)))
         gap, error = survival_gap(run.lifetime, base.lifetime, len(x))
-        gaps.append(Line(x, gap, gap - error, gap + error, style))
+        gaps.append(Line(x, gap, style, None if bare else (gap - error, gap + error)))
     time = f"{plural(stage.period)} since acquisition"
 
     def draw(key: str, lines: list[Line], what: str, unit: str) -> str:
@@ -128,8 +135,9 @@ def survival_figure(stage: Stage) -> Figure:
     ]
     caption = (
         "Who has left is known to the simulator only; no policy but a privileged one sees it. "
-        "Bands are 95 % intervals over customers."
+        "Bands are 95 % intervals over customers"
     )
+    caption += f", drawn for {' and '.join(stage.roles.shown)} only." if crowded else "."
     return Figure("Who stays", caption, panels, stage.legend)
 
 
@@ -208,7 +216,8 @@ def behaviour_figure(stage: Stage) -> Figure:
         panels.append((name, panel(f"states{i}", label, paint, height=50 + 34 * len(rows))))
     caption = (
         "Share of decisions in %, by what the records show of the customer at that moment; a row "
-        "sums to 100, and a customer may be in several rows. Forbidden choices count as waiting; – says that the state never came."
+        "sums to 100, and a customer may be in several rows. Forbidden choices count as waiting. "
+        "A row of – says that no customer was ever in that state."
     )
     return Figure("What it does when", caption, panels, [])
 

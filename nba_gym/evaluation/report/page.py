@@ -86,7 +86,11 @@ def _ranking(stage: Stage) -> str:
     comparison, scenario = stage.comparison, stage.comparison.scenario
     rows = comparison.table.to_dicts()
     money = used_lines(stage.runs)
-    heads = ["policy", f"value ({scenario.currency})", f"{stage.versus} ({scenario.currency})"]
+    heads = [
+        "policy",
+        f"value ({scenario.currency})",
+        f"difference to baseline ({scenario.currency})",
+    ]
     heads += [f"lifetime ({plural(stage.period)})", "purchases", "contacts", "opt-outs"]
     heads += [f"{readable(line)} ({scenario.currency})" for line in money]
     head = "".join(f'<th scope="col">{_text(_capital(text))}</th>' for text in heads)

@@ -28,13 +28,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Line:
-    """A line over time with its 95 % band."""
+    """A line over time, and the lower and upper edge of its 95 % band where one is drawn."""
 
     x: Floats
     y: Floats
-    low: Floats
-    high: Floats
     style: Style
+    band: tuple[Floats, Floats] | None = None
 
 
 def short(name: str, width: int = 18) -> str:
@@ -63,8 +62,8 @@ def paint_intervals(
         mean, low, high = row.interval
         shade, marker = colour(row.style.colour), row.style.marker
         axes.plot([low, high], [row.at, row.at], color=shade, linewidth=2.2)
-        axes.plot([mean], [row.at], marker, color=shade, markersize=7.5, markeredgewidth=0)
-        place: dict[str, Any] = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
+        axes.plot([mean], [row.at], marker, color=shade, markersize=7.5, mew=0, zorder=4)
+        place: dict[str, Any] = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center"}
         place["bbox"] = {"facecolor": colour("paper"), "edgecolor": "none", "pad": 0.6}
         axes.annotate(row.text, (mean, row.at), fontsize=11, **place)
     at, names = zip(*ticks, strict=True)
@@ -74,6 +73,7 @@ def paint_intervals(
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
     axes.set_xlabel(label)
+    axes.use_sticky_edges = False
     axes.margins(x=0.1)
     _plain(axes, "x")
 
@@ -81,8 +81,9 @@ def paint_intervals(
 def paint_lines(axes: Any, lines: Sequence[Line], x_label: str, y_label: str) -> None:
     """Lines with their bands."""
     for line in lines:
-        shade = colour(line.style.colour)
-        axes.fill_between(line.x, line.low, line.high, color=shade, alpha=0.12, linewidth=0)
+        if line.band is not None:
+            shade = colour(line.style.colour)
+            axes.fill_between(line.x, *line.band, color=shade, alpha=0.12, linewidth=0)
     for i, line in enumerate(lines):
         shade, every = colour(line.style.colour), max(len(line.x) // 7, 1)
         look = {"color": shade, "linewidth": 2.0, "linestyle": _dash(line.style)}

@@ -31,7 +31,7 @@ COLOURS = (
 _STAND_IN = {name: f"#fa07{i:02x}" for i, name in enumerate(COLOURS)}
 _VARIABLE = {stand_in: f"var(--{name})" for name, stand_in in _STAND_IN.items()}
 _SETTINGS: dict[str, Any] = {
-    "svg.fonttype": "none",
+    "svg.fonttype": "path",
     "svg.hashsalt": "nba_gym",
     "text.parse_math": False,
     "font.family": ["DejaVu Sans"],
@@ -118,7 +118,8 @@ def _inline(svg: str, key: str, label: str, width: float, height: float) -> str:
         text = re.sub(r": (#fa07[0-9a-f]{2})", lambda m: f": {_VARIABLE[m[1]]}", text)
         text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)
         text = re.sub(r' transform="rotate\(-0 [^"]*"', "", text)
-        return re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text)
+        text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
+        return re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text)  # older matplotlib
 
     body = re.sub(r"\n\s*", "\n", re.sub(r"<[^>]*>", lean, body))
     return (

@@ -1,0 +1,147 @@
+"""Worlds at their limits, and crowds of customers in one state: what closed forms speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba_gym.customer import kernel
+from nba_gym.customer.kernel import Outcome
+from nba_gym.customer.population import HIDDEN_BOOKS, VISIBLE_BOOKS, Population
+from nba_gym.evaluation.rollout import decide
+from nba_gym.policies import Policy
+from nba_gym.records.events import event_columns
+from nba_gym.scenario.load import load_scenario
+from nba_gym.scenario.schema import Scenario
+
+MECHANISMS = (
+    "purchase",
+    "price",
+    "need_dynamics",
+    "awareness",
+    "attention",
+    "relationship",
+    "leaving",
+    "contract",
+    "service",
+    "engagement",
+)
+NO_RULES = {"eligibility": [], "applicability": [], "suitability": [], "valid": None}
+NO_LIMITS = {"cap": 32, "window": 1, "pause_after": 10_000, "pause": 0, "opt_in": 1.0}
+
+HIDDEN = [name for book in HIDDEN_BOOKS for name, place in book.places.items() if place.stored]
+"""Names of the hidden quantities that are kept from period to period."""
+VISIBLE = [name for book in VISIBLE_BOOKS for name, place in book.places.items() if place.stored]
+
+
+def constant(value: float) -> dict[str, Any]:
+    """A trait that is the same for everybody."""
+    return {"family": "constant", "value": value}
+
+
+def nothing_but(preset: str, **settings: Any) -> Scenario:
+    """A preset in which every mechanism, season, rule and limit is off but what is given.
+
+    Args:
+        preset: Whose needs, channels and actions are kept.
+        **settings: Fields by their path, with ``__`` for the dot: ``leaving__period_scale=1.0``.
+    """
+    tree = load_scenario(preset).model_dump(mode="json")
+    tree |= {mechanism: {} for mechanism in MECHANISMS}
+    tree["personas"] = [{"name": "anybody", "share": 1.0}]
+    tree["needs"] = [
+        need | {"season_utility": 0.0, "season_arrival": 0.0} for need in tree["needs"]
+    ]
+    tree["channels"] = [channel | NO_LIMITS for channel in tree["channels"]]
+    tree["actions"] = [action | NO_RULES for action in tree["actions"]]
+    return load_scenario(Scenario.model_validate(tree), dotted(settings))
+
+
+def dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"leaving__period_scale": 1.0}`` as ``{"leaving.period_scale": 1.0}``."""
+    return {path.replace("__", "."): value for path, value in settings.items()}
+
+
+def without_effects(preset: str, *, costs: bool) -> Scenario:
+    """A preset with all of its life, in which actions do nothing to customers.
+
+    Args:
+        preset: The world.
+        costs: Whether actions still cost what they cost.
+    """
+    tree = load_scenario(preset).model_dump(mode="json")
+    nothing = {"discount": 0.0, "strength": 0.0, "pressure": 0.0, "intrusiveness": 0.0}
+    free = {} if costs else {"cost": 0.0, "fulfil_cost": 0.0}
+    # an accepted retention offer sets a new term, which no coefficient switches off
+    deaf = {"response": 0.0, "response_relevance": 0.0} if tree["contract"]["enabled"] else {}
+    tree["actions"] = [action | nothing | free for action in tree["actions"]]
+    tree["channels"] = [
+        channel | deaf | ({} if costs else {"cost": 0.0}) for channel in tree["channels"]
+    ]
+    tree["purchase"] |= {"by_offer": 0.0, "by_pressure": 0.0}
+    tree["attention"]["opt_out_scale"] = 0.0
+    tree["leaving"] |= {"by_wake_up": 0.0, "by_retention": 0.0}
+    return Scenario.model_validate(tree)
+
+
+def populate(scenario: Scenario, n: int, seed: int = 0, **settings: Any) -> Population:
+    """Customers 0 to ``n - 1`` of a world, just born."""
+    population = Population(scenario, n, threads=1, **settings)
+    everybody, seeds = np.ones(n, dtype=np.bool_), np.full(n, seed, dtype=np.uint64)
+    population.begin(everybody, seeds, np.arange(n, dtype=np.uint64))
+    return population
+
+
+def look_again(population: Population) -> None:
+    """Observe everybody as they are now, after quantities were written."""
+    seeds, customers = population.who()
+    population.begin(np.zeros(population.n, dtype=np.bool_), seeds, customers)
+
+
+def put_all_in_the_state_of(population: Population, other: Population, i: int) -> None:
+    """Put every customer in the state of customer ``i`` of another population of the same world."""
+    for name in [*VISIBLE, *HIDDEN]:
+        population.write(name, other.read(name)[i])
+    look_again(population)
+
+
+def step(population: Population, action: int | NDArray[Any]) -> Outcome:
+    """Live one period; one action for all, or one for each."""
+    actions = np.zeros(population.n, dtype=np.int64)
+    actions += action
+    return population.step(actions, kernel.DISABLED)
+
+
+def draw_often(population: Population, action: int, times: int) -> Iterator[Outcome]:
+    """Live the same period again and again from the same state, each time with other luck.
+
+    Luck depends on the period of the journey, so each time pretends to be another period.
+    """
+    state = [part.copy() for part in population.state]
+    for period in range(times):
+        for part, kept in zip(population.state, state, strict=True):
+            part[...] = kept
+        population.write("tenure", period)
+        yield step(population, action)
+    for part, kept in zip(population.state, state, strict=True):
+        part[...] = kept
+
+
+def let_live(policy: Policy, population: Population, periods: int) -> Iterator[Outcome]:
+    """Whole journeys under a policy, period by period."""
+    generator = np.random.default_rng(0)
+    seed = int(population.who()[0][0])
+    for period in range(periods):
+        actions = decide(policy, population, seed, period, generator)
+        yield population.step(actions, kernel.DISABLED)
+
+
+def event(population: Population, out: Outcome, name: str) -> NDArray[np.float64]:
+    """One event of the last period, ``(n,)``, or ``(n, needs)`` for one by need."""
+    columns = event_columns(population.scenario)
+    at = [i for i, column in enumerate(columns) if column.split(".")[0] == name]
+    found = out.events[:, at]
+    return found[:, 0] if len(at) == 1 and columns[at[0]] == name else found
