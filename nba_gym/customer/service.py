@@ -8,9 +8,12 @@ from nba_gym.compiled import scalar
 
 @scalar
 def problem_probability(hazard: float, problem: float, alive: float) -> float:
-    """Equation 22: probability that a problem is open: it stays open, or arises with ``hazard``."""
-    open_now = problem + (1.0 - problem) * hazard
-    return alive * open_now
+    """Equation 22: probability that a problem is open: it stays open, or arises with ``hazard``.
+
+    Nothing happens any more to those who left; an open problem of theirs stays open, for its end
+    would tell the firm that they are gone.
+    """
+    return problem + (1.0 - problem) * hazard * alive
 
 
 @scalar

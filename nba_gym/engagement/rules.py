@@ -204,8 +204,9 @@ def compile_rules(scenario: Scenario) -> RuleBook:
         )
     stages = tuple(_stages(action, scenario, seasons) for action in scenario.actions)
     blocked_by = [sum(1 << bit for bit in stage) for stage in stages]
-    windows = [(1 << c.window) - 1 for c in scenario.channels]
-    windows.append((1 << scenario.engagement.total_window) - 1)
+    # the period to be decided belongs to the window: only the others before it are looked back at
+    windows = [(1 << (c.window - 1)) - 1 for c in scenario.channels]
+    windows.append((1 << (scenario.engagement.total_window - 1)) - 1)
     return RuleBook(
         blocked_by=np.array(blocked_by, dtype=np.uint64),
         windows=np.array(windows, dtype=np.uint64),

@@ -1,7 +1,7 @@
 """Fair comparisons: every policy meets the same customers and the same luck."""
 
 from nba_gym.evaluation.compare import Comparison, compare
-from nba_gym.evaluation.rollout import Rollout, log_campaign, rollout
+from nba_gym.evaluation.rollout import Rollout, log_campaign, record_journeys, rollout
 from nba_gym.evaluation.tuning import tune_practice
 
-__all__ = ["Comparison", "Rollout", "compare", "log_campaign", "rollout", "tune_practice"]
+__all__ = ["Comparison", "Rollout", "compare", "log_campaign", "record_journeys", "rollout", "tune_practice"]

@@ -130,6 +130,13 @@ def decide(
     return actions.astype(np.int64)  # a copy: Numba compiles anew for a read-only or strided array
 
 
+def _bind(policy: Policy, population: Population) -> None:
+    """Show the simulator to a privileged policy."""
+    bind = getattr(policy, "bind", None)
+    if bind is not None:
+        cast(Callable[[Population], None], bind)(population)
+
+
 class _Tally:
     """Sums over the periods of one chunk."""
 
@@ -179,9 +186,7 @@ def _roll_chunk(
     n = len(customers)
     population = Population(scenario, n, record=True, threads=threads)
     population.begin(np.ones(n, dtype=np.bool_), np.full(n, seed, dtype=np.uint64), customers)
-    bind = getattr(policy, "bind", None)
-    if bind is not None:
-        cast(Callable[[Population], None], bind)(population)
+    _bind(policy, population)
     generator = np.random.default_rng([seed, int(customers[0])])
     tally = _Tally(population)
     states = StateCounts(population)
@@ -355,6 +360,7 @@ def record_journeys(
     numbers, n = numbers.astype(np.uint64), len(numbers)
     population = Population(scenario, n, record=True)
     population.begin(np.ones(n, dtype=np.bool_), np.full(n, seed, dtype=np.uint64), numbers)
+    _bind(policy, population)
     births = np.concatenate(
         [population.read(name) for name in ("phase", "commitment", "consent")], axis=1
     )

@@ -72,10 +72,10 @@ DISCOUNTS = _at("discounts", "discounts granted, in currency, <= 0")
 RECURRING = _at("recurring", "recurring margin of a contract, in currency")
 REFERRALS = _at("referrals", "value of referred customers, in currency")
 CONTACT_COST = _at("contact_cost", "cost of contacts, in currency, <= 0")
-SERVICE_COST = _at("service_cost", "cost of service, rewards and retention, in currency, <= 0")
+SERVICE_COST = _at("service_cost", "cost that follows a response, in currency, <= 0")
 
 # --- what the action does, looked up in the catalogue ---------------------------------------------
-ACT_CHANNEL = _at("act_channel", "index of the channel; 0 when waiting")
+ACT_CHANNEL = _at("act_channel", "index of the channel; -1 when waiting")
 ACT_OUTBOUND = _at("act_outbound", "1 if the firm starts the contact")
 ACT_INBOUND = _at("act_inbound", "1 if the customer started the contact")
 ACT_COST = _at("act_cost", "cost of the contact, in currency")

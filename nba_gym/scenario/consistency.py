@@ -53,7 +53,7 @@ def check_consistency(scenario: Scenario) -> None:
     _check_traits("traits", scenario.traits, scenario, complete=True)
     for persona in scenario.personas:
         _check_traits(f"personas.{persona.name}.traits", persona.traits, scenario, complete=False)
-    _check_needs(scenario)
+    _check_rest(scenario)
 
 
 def _unique(label: str, names: Iterable[str]) -> None:
@@ -103,6 +103,11 @@ def _check_actions(scenario: Scenario) -> None:
             )
         if action.kind == "offer" and not action.needs:
             raise ValueError(f"{label}.needs must name at least one need for an offer, got none")
+        if action.discount > 0 and not (action.kind in ("offer", "retain") and action.needs):
+            raise ValueError(
+                f"{label}.discount must be 0 unless an offer or retain action names needs, "
+                f"got {action.discount:g} on {action.kind}"
+            )
         _check_weights(label, action, needs)
         _check_policy(label, action, scenario.cycle)
 
@@ -176,8 +181,14 @@ def _check_family(
         raise ValueError(f"{label}.value must be in [{least:g}, {most:g}], got {given.value:g}")
 
 
-def _check_needs(scenario: Scenario) -> None:
+def _check_rest(scenario: Scenario) -> None:
     needs = [need.name for need in scenario.needs]
+    contract = scenario.contract
+    if contract.recurring_margin > 0 and not contract.enabled:
+        raise ValueError(
+            "contract.recurring_margin must be 0 unless contract.enabled, "
+            f"got {contract.recurring_margin:g}"
+        )
     dynamics = scenario.need_dynamics
     for source, targets in dynamics.excitation.items():
         for name, weight in [(source, 0.0), *targets.items()]:
