@@ -1,12 +1,13 @@
 """Typed decorators around Numba, so that compiled code keeps its Python types for pyright.
 
-Three kinds of compiled function exist in nba_gym:
+Four kinds of compiled function exist in nba_gym:
 
 * ``scalar``: a small pure function of numbers (one equation). It is always inlined into its
   caller, so a loop over customers around it can be vectorised by LLVM. Write it without early
   returns and choose between values with ``a if condition else b``: that becomes a select
   instruction instead of a branch.
 * ``stage``: a loop over the customers of a tile (one part of one step).
+* ``sequence``: calls stages one after the other, and nothing else.
 * ``entry``: a function that Python calls with arrays. It releases the interpreter lock and is
   cached on disk.
 
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba  # pyright: ignore[reportMissingTypeStubs]
+from numba.core import compiler  # pyright: ignore[reportMissingTypeStubs]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,13 +36,32 @@ def scalar(function: F) -> F:
     return cast(F, compile_(function))
 
 
+class _WithoutAliases(cast(Any, compiler.Compiler)):
+    """Numba's own compiler, told that no two array arguments of the function share memory."""
+
+    def __init__(self, *parts: Any) -> None:
+        *others, flags, locals_ = parts
+        flags = flags.copy()
+        flags.noalias = True
+        super().__init__(*others, flags, locals_)
+
+
 def stage(function: F) -> F:
     """Compile a loop over the lanes of a tile, as a function of its own.
 
-    Inlined into one huge caller, such loops are no longer vectorised: the compiler gives up on
-    telling their reads and writes apart. As separate functions they are, and compile faster.
+    The arrays it is given must not overlap. Then the compiler need not check at every loop whether
+    what it writes changes what it reads, and may work on several lanes at a time. Pass the block of
+    a need or channel in from outside (``need_block``): cut out inside, it counts as an overlap.
     """
-    compile_ = cast(Any, numba).njit(error_model="numpy", fastmath=False)
+    compile_ = cast(Any, numba).njit(
+        error_model="numpy", fastmath=False, pipeline_class=_WithoutAliases
+    )
+    return cast(F, compile_(function))
+
+
+def sequence(function: F) -> F:
+    """Copy a function that only calls stages into its caller, so that it costs nothing."""
+    compile_ = cast(Any, numba).njit(inline="always", error_model="numpy", fastmath=False)
     return cast(F, compile_(function))
 
 
