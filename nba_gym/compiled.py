@@ -18,6 +18,7 @@ for coverage and debugging.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 from collections.abc import Callable
 from functools import cache
@@ -25,7 +26,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba  # pyright: ignore[reportMissingTypeStubs]
+from numba import carray, config, types  # pyright: ignore[reportMissingTypeStubs]
 from numba.core import compiler  # pyright: ignore[reportMissingTypeStubs]
+from numba.extending import intrinsic  # pyright: ignore[reportMissingTypeStubs]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,6 +82,28 @@ def entry(make: Callable[[str], F]) -> F:
     """
     compile_ = cast(Any, numba).njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
     return cast(F, compile_(make(source_digest())))
+
+
+@intrinsic
+def _pointer(context: Any, address: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.inttoptr(values[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.int64), build
+
+
+def _array_at(address: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    return carray(_pointer(address), shape, dtype)
+
+
+def _array_at_in_python(address: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    return carray(ctypes.c_void_p(int(address)), shape, dtype)
+
+
+array_at: Callable[[int, tuple[int, ...], Any], Any] = (
+    _array_at_in_python if config.DISABLE_JIT else scalar(_array_at)
+)
+"""The array at an address in memory, of a shape and type. It is not kept alive by this."""
 
 
 @cache

@@ -183,3 +183,8 @@ class Scratch:
         self.words = np.zeros(WORDS_SIZE, dtype=np.uint64)
         self.tray = np.zeros(TRAY_ROWS * LANES)
         self.sheet = np.zeros(SHEET_ROWS * LANES, dtype=np.float32)
+
+    @property
+    def arrays(self) -> tuple[Array, Array, Array, Array]:
+        """All of them, in the order above."""
+        return self.table, self.words, self.tray, self.sheet

@@ -1,10 +1,21 @@
-"""The arrays that the compiled kernel works on: a scenario, its customers, what a step reports."""
+"""The arrays that the compiled kernel works on: a scenario, its customers, what a step reports.
+
+Python hands them over as addresses, in one small array for each of the tuples below. Handing over
+the forty arrays themselves would take longer than a period of one customer's life.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from nba_gym.scenario.parameters import Array
+import numpy as np
+from numpy.typing import NDArray
+
+from nba_gym.compiled import array_at, scalar
+from nba_gym.scenario.parameters import WORLD_TYPE, Array
+
+_SLOT = 4
+"""Numbers that describe one array: its address and up to three sizes."""
 
 
 class Rules(NamedTuple):
@@ -91,3 +102,100 @@ class Outcome(NamedTuple):
     final_observations: Array
     final_masks: Array
     events: Array
+
+
+def addresses(arrays: tuple[NDArray[Any], ...]) -> NDArray[np.int64]:
+    """Where some arrays lie and how large they are, ``(4 * len(arrays),)``.
+
+    Whoever keeps the result must keep the arrays too.
+    """
+    slots = np.ones((len(arrays), _SLOT), dtype=np.int64)
+    for slot, array in zip(slots, arrays, strict=True):
+        slot[0] = array.__array_interface__["data"][0]
+        slot[1 : 1 + array.ndim] = array.shape
+    return slots.ravel()
+
+
+@scalar
+def _line(desk: Array, i: int, dtype: Any) -> Array:
+    return array_at(desk[_SLOT * i], (desk[_SLOT * i + 1],), dtype)
+
+
+@scalar
+def _sheet(desk: Array, i: int, dtype: Any) -> Array:
+    return array_at(desk[_SLOT * i], (desk[_SLOT * i + 1], desk[_SLOT * i + 2]), dtype)
+
+
+@scalar
+def _cube(desk: Array, i: int, dtype: Any) -> Array:
+    shape = desk[_SLOT * i + 1], desk[_SLOT * i + 2], desk[_SLOT * i + 3]
+    return array_at(desk[_SLOT * i], shape, dtype)
+
+
+@scalar
+def open_rules(desk: Array) -> Rules:
+    """The scenario behind some addresses."""
+    return Rules(
+        _line(desk, 0, WORLD_TYPE),
+        _sheet(desk, 1, np.float64),
+        _sheet(desk, 2, np.float64),
+        _sheet(desk, 3, np.float64),
+        _sheet(desk, 4, np.float64),
+        _sheet(desk, 5, np.float64),
+        _sheet(desk, 6, np.float64),
+        _sheet(desk, 7, np.float64),
+        _line(desk, 8, np.float64),
+        _line(desk, 9, np.float64),
+        _cube(desk, 10, np.float64),
+        _sheet(desk, 11, np.int64),
+        _line(desk, 12, np.uint64),
+        _line(desk, 13, np.uint64),
+        _line(desk, 14, np.uint64),
+        _sheet(desk, 15, np.int64),
+        _sheet(desk, 16, np.int64),
+        _sheet(desk, 17, np.int64),
+        _line(desk, 18, np.int64),
+        _line(desk, 19, np.uint64),
+        _line(desk, 20, np.int64),
+    )
+
+
+@scalar
+def open_state(desk: Array) -> State:
+    """The customers behind some addresses."""
+    return State(
+        _sheet(desk, 0, np.float32),
+        _sheet(desk, 1, np.float32),
+        _sheet(desk, 2, np.uint32),
+        _sheet(desk, 3, np.uint64),
+        _line(desk, 4, np.uint64),
+        _line(desk, 5, np.uint8),
+    )
+
+
+@scalar
+def open_outcome(desk: Array) -> Outcome:
+    """The report behind some addresses."""
+    return Outcome(
+        _sheet(desk, 0, np.float32),
+        _sheet(desk, 1, np.int8),
+        _sheet(desk, 2, np.float64),
+        _line(desk, 3, np.float64),
+        _line(desk, 4, np.bool_),
+        _line(desk, 5, np.bool_),
+        _line(desk, 6, np.bool_),
+        _sheet(desk, 7, np.float32),
+        _sheet(desk, 8, np.int8),
+        _sheet(desk, 9, np.float64),
+    )
+
+
+@scalar
+def open_scratch(desk: Array) -> tuple[Array, Array, Array, Array]:
+    """The worktable behind some addresses: table, words, tray and sheet."""
+    return (
+        _line(desk, 0, np.float64),
+        _line(desk, 1, np.uint64),
+        _line(desk, 2, np.float64),
+        _line(desk, 3, np.float32),
+    )

@@ -12,7 +12,15 @@ from collections.abc import Callable
 import numpy as np
 
 from nba_gym.compiled import entry, sequence, stage
-from nba_gym.customer.arrays import Outcome, Rules, State
+from nba_gym.customer.arrays import (
+    Outcome,
+    Rules,
+    State,
+    open_outcome,
+    open_rules,
+    open_scratch,
+    open_state,
+)
 from nba_gym.customer.luck import CUSTOMER_ROW, SEED_ROW
 from nba_gym.customer.story import live_one_period, observe
 from nba_gym.customer.traits import draw_birth
@@ -169,15 +177,14 @@ def _make_run(digest: str) -> Callable[..., None]:
         mode: int,
         newborn: Array,
         chosen: Array,
-        state: State,
-        rules: Rules,
-        out: Outcome,
-        table: Array,
-        words: Array,
-        tray: Array,
-        sheet: Array,
+        rules_at: Array,
+        state_at: Array,
+        out_at: Array,
+        scratch_at: Array,
     ) -> None:
         digest  # part of the cache key  # noqa: B018
+        rules, state, out = open_rules(rules_at), open_state(state_at), open_outcome(out_at)
+        table, words, tray, sheet = open_scratch(scratch_at)
         world = rules.world[0]
         n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
         stride = np.uint64(n)

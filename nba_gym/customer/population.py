@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nba_gym.customer import kernel
 from nba_gym.customer import places as hidden_half
-from nba_gym.customer.arrays import Outcome, Rules, State
+from nba_gym.customer.arrays import Outcome, Rules, State, addresses
 from nba_gym.customer.look_up import action_cards, season_cards
 from nba_gym.engagement.rules import RuleBook, compile_rules
 from nba_gym.lanes import LANES, Scratch
@@ -50,7 +50,6 @@ class Population:
         n: Number of customers.
         features: What the columns of an observation mean.
         rule_book: The engagement policy, compiled.
-        out: Arrays that the next step overwrites.
     """
 
     def __init__(
@@ -75,6 +74,8 @@ class Population:
         self.out = self.new_outcome()
         self.threads = self._choose_threads(threads)
         self._scratch = [Scratch() for _ in range(self.threads)]
+        self._scratch_at = [addresses(scratch.arrays) for scratch in self._scratch]
+        self._rules_at, self._state_at = addresses(self.rules), addresses(self.state)
         self._pool: ThreadPoolExecutor | None = None
 
     def _pack_rules(self, features: list[int]) -> Rules:
@@ -120,6 +121,16 @@ class Population:
             conditions=np.zeros(tiles * LANES, dtype=np.uint64),
             ended=np.ones(tiles * LANES, dtype=np.uint8),
         )
+
+    @property
+    def out(self) -> Outcome:
+        """Arrays that the next step overwrites."""
+        return self._out
+
+    @out.setter
+    def out(self, out: Outcome) -> None:
+        self._out = out
+        self._out_at = addresses(out)
 
     def new_outcome(self) -> Outcome:
         """Fresh arrays for what a step reports."""
@@ -196,7 +207,7 @@ class Population:
     def _run(self, mode: int, newborn: NDArray[np.bool_], actions: NDArray[np.int64]) -> None:
         """Share the tiles out among the threads."""
 
-        def work(first: int, last: int, scratch: Scratch) -> None:
+        def work(first: int, last: int, scratch: NDArray[np.int64]) -> None:
             kernel.run_tiles(
                 first,
                 last,
@@ -204,17 +215,14 @@ class Population:
                 mode,
                 newborn,
                 actions,
-                self.state,
-                self.rules,
-                self.out,
-                scratch.table,
-                scratch.words,
-                scratch.tray,
-                scratch.sheet,
+                self._rules_at,
+                self._state_at,
+                self._out_at,
+                scratch,
             )
 
         if self.threads == 1:
-            work(0, self.n_tiles, self._scratch[0])
+            work(0, self.n_tiles, self._scratch_at[0])
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="nba_gym")
@@ -222,9 +230,9 @@ class Population:
         parts = list(zip(edges[:-1], edges[1:], strict=True))
         waiting = [
             self._pool.submit(work, first, last, scratch)
-            for (first, last), scratch in zip(parts[1:], self._scratch[1:], strict=True)
+            for (first, last), scratch in zip(parts[1:], self._scratch_at[1:], strict=True)
         ]
-        work(*parts[0], self._scratch[0])
+        work(*parts[0], self._scratch_at[0])
         for part in waiting:
             part.result()
 
