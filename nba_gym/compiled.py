@@ -27,6 +27,7 @@ from typing import Any, TypeVar, cast
 
 import numba  # pyright: ignore[reportMissingTypeStubs]
 from numba import carray, config, types  # pyright: ignore[reportMissingTypeStubs]
+from llvmlite import ir  # pyright: ignore[reportMissingTypeStubs]
 from numba.core import compiler  # pyright: ignore[reportMissingTypeStubs]
 from numba.extending import intrinsic  # pyright: ignore[reportMissingTypeStubs]
 
@@ -104,6 +105,40 @@ array_at: Callable[[int, tuple[int, ...], Any], Any] = (
     _array_at_in_python if config.DISABLE_JIT else scalar(_array_at)
 )
 """The array at an address in memory, of a shape and type. It is not kept alive by this."""
+
+
+def _fetcher(write: int) -> Any:
+    """A request for one line of memory, to read (0) or to write (1); the processor may ignore it."""
+
+    def fetch(context: Any, address: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+            function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+            near, data = flag(2), flag(1)
+            builder.call(function, [builder.inttoptr(values[0], byte), flag(write), near, data])
+            return context.get_dummy_value()
+
+        return types.void(types.int64), build
+
+    return intrinsic(fetch)
+
+
+_fetch, _fetch_to_write = _fetcher(0), _fetcher(1)
+
+
+@scalar
+def fetch_soon(address: int, size: int) -> None:
+    """Ask for ``size`` bytes of memory that will be read soon, without waiting for them."""
+    for at in range(address, address + size, 64):
+        _fetch(at)
+
+
+@scalar
+def fetch_to_write(address: int, size: int) -> None:
+    """Ask for ``size`` bytes of memory that will be written soon, without waiting for them."""
+    for at in range(address, address + size, 64):
+        _fetch_to_write(at)
 
 
 @cache

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nba_gym.compiled import array_at, scalar
 from nba_gym.scenario.parameters import WORLD_TYPE, Array
 
-_SLOT = 4
+SLOT = 4
 """Numbers that describe one array: its address and up to three sizes."""
 
 
@@ -109,7 +109,7 @@ def addresses(arrays: tuple[NDArray[Any], ...]) -> NDArray[np.int64]:
 
     Whoever keeps the result must keep the arrays too.
     """
-    slots = np.ones((len(arrays), _SLOT), dtype=np.int64)
+    slots = np.ones((len(arrays), SLOT), dtype=np.int64)
     for slot, array in zip(slots, arrays, strict=True):
         slot[0] = array.__array_interface__["data"][0]
         slot[1 : 1 + array.ndim] = array.shape
@@ -118,18 +118,18 @@ def addresses(arrays: tuple[NDArray[Any], ...]) -> NDArray[np.int64]:
 
 @scalar
 def _line(desk: Array, i: int, dtype: Any) -> Array:
-    return array_at(desk[_SLOT * i], (desk[_SLOT * i + 1],), dtype)
+    return array_at(desk[SLOT * i], (desk[SLOT * i + 1],), dtype)
 
 
 @scalar
 def _sheet(desk: Array, i: int, dtype: Any) -> Array:
-    return array_at(desk[_SLOT * i], (desk[_SLOT * i + 1], desk[_SLOT * i + 2]), dtype)
+    return array_at(desk[SLOT * i], (desk[SLOT * i + 1], desk[SLOT * i + 2]), dtype)
 
 
 @scalar
 def _cube(desk: Array, i: int, dtype: Any) -> Array:
-    shape = desk[_SLOT * i + 1], desk[_SLOT * i + 2], desk[_SLOT * i + 3]
-    return array_at(desk[_SLOT * i], shape, dtype)
+    shape = desk[SLOT * i + 1], desk[SLOT * i + 2], desk[SLOT * i + 3]
+    return array_at(desk[SLOT * i], shape, dtype)
 
 
 @scalar

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nba_gym.compiled import entry, sequence, stage
+from nba_gym.compiled import entry, fetch_to_write, scalar, sequence, stage
 from nba_gym.customer.arrays import (
+    SLOT,
     Outcome,
     Rules,
     State,
@@ -98,6 +99,30 @@ def _begin_lane(
     )
     begin_history(table, words, j, n_needs, n_channels)
     state.ended[t * LANES + j] = 0
+
+
+@scalar
+def _fetch_rows(desk: Array, slot: int, first: int, count: int, width: int) -> None:
+    """Ask for rows of array ``slot`` to write, each ``width`` bytes."""
+    fetch_to_write(desk[SLOT * slot] + first * width, count * width)
+
+
+@stage
+def _fetch_tile(
+    t: int, n: int, n_features: int, n_actions: int, state_at: Array, out_at: Array
+) -> None:
+    """Ask for the memory of tile ``t``, so that it is near by the time it is needed."""
+    first = t * LANES
+    count = min(LANES, n - first)
+    for slot in range(2):
+        _fetch_rows(state_at, slot, t, 1, state_at[SLOT * slot + 2] * 4)
+    _fetch_rows(state_at, 2, t, 1, state_at[SLOT * 2 + 2] * 4)
+    _fetch_rows(state_at, 3, t, 1, 2 * LANES * 8)
+    _fetch_rows(state_at, 4, first, LANES, 8)
+    _fetch_rows(out_at, 0, first, count, n_features * 4)
+    _fetch_rows(out_at, 1, first, count, n_actions)
+    _fetch_rows(out_at, 2, first, count, N_LINES * 8)
+    _fetch_rows(out_at, 3, first, count, 8)
 
 
 @stage
@@ -192,6 +217,10 @@ def _make_run(digest: str) -> Callable[..., None]:
             first = t * LANES
             count = min(LANES, n - first)
             width = lanes_for(count)
+            if t + 1 < last_tile:
+                _fetch_tile(
+                    t + 1, n, rules.features.shape[0], rules.blocked_by.shape[0], state_at, out_at
+                )
             load_tile(t, state, rules, table, words)
             births = 0
             if mode == BEGIN:
