@@ -207,7 +207,7 @@ def _make_run(digest: str) -> Callable[..., None]:
         out_at: Array,
         scratch_at: Array,
     ) -> None:
-        digest  # part of the cache key  # noqa: B018
+        _ = digest  # part of the cache key
         rules, state, out = open_rules(rules_at), open_state(state_at), open_outcome(out_at)
         table, words, tray, sheet = open_scratch(scratch_at)
         world = rules.world[0]
