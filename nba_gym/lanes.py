@@ -1,12 +1,25 @@
 """The worktable: where the numbers of a small group of customers lie while a period is lived.
 
-The kernel takes ``LANES`` customers at a time ("a tile") and keeps everything about them on one
-flat scratch array: quantity ``LOYALTY`` of lane ``j`` lies at ``table[LOYALTY + j]``. What exists
-once for every need or channel lies in a block of its own, reached through ``need_block(table, k)``
-and ``channel_block(table, c)``: ``of_need[AWARENESS + j]``. Within the table and within a block
-every place is a constant, and a loop over lanes (``for j in range(used(width))``) has a length that
-the compiler knows to be a multiple of ``STEP``; that is what lets it work on several customers with
-one instruction while the equations stay scalar, and what keeps a single customer cheap.
+The kernel takes ``LANES`` customers at a time ("a tile"). Whatever concerns them lies in rows of
+``LANES`` numbers, on sheets of five kinds:
+
+``table``
+    what exists for one period only: events, luck, odds, money (double precision, scratch);
+``kept``
+    what is kept from one period to the next (single precision, worked on where it is stored);
+``born``
+    traits, drawn at birth (single precision, only read);
+``bits``
+    histories of yes and no, one bit a period;
+``view``
+    the features of an observation (single precision, scratch).
+
+Quantity ``LOYALTY`` of lane ``j`` is ``kept[LOYALTY + j]``. What exists once for every need or
+channel lies in a block of its own: ``kept_need = need_kept(kept, k)``, ``kept_need[NEED + j]``.
+Within a block every place is a constant, and a loop over lanes (``for j in range(used(width))``)
+has a length that the compiler knows to be a multiple of ``STEP``; that is what lets it work on
+several customers with one instruction while the equations stay scalar, and what keeps a single
+customer cheap. Stored numbers are widened (``wide``) before an equation sees them.
 
 The places are handed out by :class:`PlaceBook`, which also keeps what each quantity means. The
 visible half has its books in ``nba_gym.records.places``; the hidden half continues the numbering in
@@ -33,30 +46,41 @@ MAX_NEEDS = 8
 MAX_CHANNELS = 8
 """Largest number of channels in a scenario."""
 
-CUSTOMER_ROWS, NEED_ROWS, CHANNEL_ROWS, WORD_ROWS = 176, 40, 12, 4 + MAX_CHANNELS
-"""Room for quantities: of a customer, of each need, of each channel; and for bit histories."""
-
-_NEEDS_AT = CUSTOMER_ROWS * LANES
-_CHANNELS_AT = _NEEDS_AT + MAX_NEEDS * NEED_ROWS * LANES
-NEED_SIZE, CHANNEL_SIZE = NEED_ROWS * LANES, CHANNEL_ROWS * LANES
-"""Distance between the blocks of two needs, and of two channels."""
-TABLE_SIZE = _CHANNELS_AT + MAX_CHANNELS * CHANNEL_SIZE
-WORDS_SIZE = WORD_ROWS * LANES
-
 Array = NDArray[Any]
-Kind = Literal["customer", "need", "channel", "word"]
-_ROOM: dict[Kind, int] = {
-    "customer": CUSTOMER_ROWS,
-    "need": NEED_ROWS,
-    "channel": CHANNEL_ROWS,
-    "word": WORD_ROWS,
+Kind = Literal["customer", "need", "channel"]
+Sheet = Literal["table", "kept", "born", "view", "bits"]
+
+ROOM: dict[Sheet, dict[Kind, int]] = {
+    "table": {"customer": 112, "need": 28, "channel": 2},
+    "kept": {"customer": 22, "need": 6, "channel": 3},
+    "born": {"customer": 7, "need": 1, "channel": 1},
+    "view": {"customer": 20, "need": 5, "channel": 4},
+    "bits": {"customer": 2, "need": 0, "channel": 1},
 }
-_FIRST_BLOCK: dict[Kind, int] = {
-    "customer": 0,
-    "need": _NEEDS_AT,
-    "channel": _CHANNELS_AT,
-    "word": 0,
-}
+"""Rows of each sheet: of a customer, of each need and of each channel."""
+
+HIDDEN_ROOM = 64
+"""Room for rows of the hidden half among the features, for oracles."""
+
+_T, _K, _B, _V = (ROOM[sheet] for sheet in ("table", "kept", "born", "view"))
+NEED_SIZE = _T["need"] * LANES
+"""Distance between the blocks of two needs on the table."""
+_CHANNEL_SIZE = _T["channel"] * LANES
+_NEEDS_AT = _T["customer"] * LANES
+_CHANNELS_AT = _NEEDS_AT + MAX_NEEDS * NEED_SIZE
+_KEPT_NEEDS_AT, _KEPT_NEED, _KEPT_CHANNEL = (_K[k] * LANES for k in ("customer", "need", "channel"))
+_BORN_NEEDS_AT, _BORN_NEED, _BORN_CHANNEL = (_B[k] * LANES for k in ("customer", "need", "channel"))
+_VIEW_NEEDS_AT, _VIEW_NEED, _VIEW_CHANNEL = (_V[k] * LANES for k in ("customer", "need", "channel"))
+_VIEW_CHANNELS_AT = _VIEW_NEEDS_AT + MAX_NEEDS * _VIEW_NEED
+HIDDEN_AT = _VIEW_CHANNELS_AT + MAX_CHANNELS * _VIEW_CHANNEL
+TABLE_SIZE = _CHANNELS_AT + MAX_CHANNELS * _CHANNEL_SIZE
+VIEW_SIZE = HIDDEN_AT + HIDDEN_ROOM * LANES
+
+
+def rows_of(sheet: Sheet, n_needs: int, n_channels: int) -> int:
+    """Rows of a sheet with so many needs and channels."""
+    room = ROOM[sheet]
+    return room["customer"] + n_needs * room["need"] + n_channels * room["channel"]
 
 
 @scalar
@@ -72,6 +96,12 @@ def lanes_for(count: int) -> int:
 
 
 @scalar
+def wide(value: float) -> float:
+    """A stored number in double precision, the precision of all equations."""
+    return np.float64(value)
+
+
+@scalar
 def need_block(table: Array, k: int) -> Array:
     """The part of the worktable that belongs to need ``k``."""
     at = _NEEDS_AT + k * NEED_SIZE
@@ -80,21 +110,56 @@ def need_block(table: Array, k: int) -> Array:
 
 @scalar
 def need_blocks(table: Array, place: int) -> Array:
-    """All blocks of needs, beginning at one quantity of the first."""
+    """The parts of all needs, beginning at one quantity of the first."""
     return table[_NEEDS_AT + place : _CHANNELS_AT]
-
-
-@scalar
-def channel_blocks(table: Array) -> Array:
-    """All blocks of channels."""
-    return table[_CHANNELS_AT:]
 
 
 @scalar
 def channel_block(table: Array, c: int) -> Array:
     """The part of the worktable that belongs to channel ``c``."""
-    at = _CHANNELS_AT + c * CHANNEL_SIZE
-    return table[at : at + CHANNEL_SIZE]
+    at = _CHANNELS_AT + c * _CHANNEL_SIZE
+    return table[at : at + _CHANNEL_SIZE]
+
+
+@scalar
+def need_kept(kept: Array, k: int) -> Array:
+    """The part of what is kept that belongs to need ``k``."""
+    at = _KEPT_NEEDS_AT + k * _KEPT_NEED
+    return kept[at : at + _KEPT_NEED]
+
+
+@scalar
+def channel_kept(kept: Array, n_needs: int, c: int) -> Array:
+    """The part of what is kept that belongs to channel ``c``."""
+    at = _KEPT_NEEDS_AT + n_needs * _KEPT_NEED + c * _KEPT_CHANNEL
+    return kept[at : at + _KEPT_CHANNEL]
+
+
+@scalar
+def need_born(born: Array, k: int) -> Array:
+    """The part of the traits that belongs to need ``k``."""
+    at = _BORN_NEEDS_AT + k * _BORN_NEED
+    return born[at : at + _BORN_NEED]
+
+
+@scalar
+def channels_born(born: Array, n_needs: int) -> Array:
+    """The part of the traits that belongs to channels: one row each."""
+    return born[_BORN_NEEDS_AT + n_needs * _BORN_NEED :]
+
+
+@scalar
+def need_view(view: Array, k: int) -> Array:
+    """The features of need ``k``."""
+    at = _VIEW_NEEDS_AT + k * _VIEW_NEED
+    return view[at : at + _VIEW_NEED]
+
+
+@scalar
+def channel_view(view: Array, c: int) -> Array:
+    """The features of channel ``c``."""
+    at = _VIEW_CHANNELS_AT + c * _VIEW_CHANNEL
+    return view[at : at + _VIEW_CHANNEL]
 
 
 @scalar
@@ -105,56 +170,62 @@ def row(table: Array, place: int) -> Array:
 
 @dataclass(frozen=True)
 class Place:
-    """A quantity on the worktable.
+    """A quantity on one of the sheets.
 
     Attributes:
         name: Name of the quantity.
+        sheet: The sheet it lies on.
         kind: Whether it exists once a customer, or for every need or channel.
         index: Number of its row within its block.
         meaning: What the number means, with its unit and range.
-        stored: Whether it is kept from one period to the next.
-        constant: Whether it is kept from birth on without a change.
     """
 
     name: str
+    sheet: Sheet
     kind: Kind
     index: int
     meaning: str
-    stored: bool
-    constant: bool
 
     def absolute(self, n_needs: int, n_channels: int) -> list[int]:
-        """Absolute places on the table of the rows in use: one, or one a need or channel."""
-        count = {"need": n_needs, "channel": n_channels}.get(self.kind, 1)
-        size = _ROOM[self.kind] * LANES
-        return [_FIRST_BLOCK[self.kind] + i * size + self.index * LANES for i in range(count)]
+        """Places of its rows on the sheet: one, or one a need or channel."""
+        room = ROOM[self.sheet]
+        fixed = self.sheet in ("table", "view")
+        needs = MAX_NEEDS if fixed else n_needs
+        first = {
+            "customer": 0,
+            "need": room["customer"],
+            "channel": room["customer"] + needs * room["need"],
+        }[self.kind]
+        count = {"customer": 1, "need": n_needs, "channel": n_channels}[self.kind]
+        return [(first + i * room[self.kind] + self.index) * LANES for i in range(count)]
 
 
 @dataclass
 class PlaceBook:
-    """Hands out places in one kind of block, one after the other.
+    """Hands out places in one kind of block of a sheet, one after the other.
 
     Attributes:
+        sheet: The sheet.
         kind: The kind of block.
         first: Number of the first row this book may give away.
         places: What was given away so far, by name.
     """
 
+    sheet: Sheet
     kind: Kind
     first: int = 0
     places: dict[str, Place] = field(default_factory=dict[str, Place])
 
-    def place(
-        self, name: str, meaning: str, *, stored: bool = False, constant: bool = False
-    ) -> int:
+    def place(self, name: str, meaning: str) -> int:
         """Reserve a row for a quantity and return its offset within the block.
 
         Raises:
             IndexError: If the block is full; make room in this module.
         """
-        if self.end >= _ROOM[self.kind]:
-            raise IndexError(f"no room for {name!r}: {self.kind} blocks have {self.end} rows")
-        taken = Place(name, self.kind, self.end, meaning, stored or constant, constant)
+        room = ROOM[self.sheet][self.kind]
+        if self.end >= room:
+            raise IndexError(f"no room for {name!r}: {self.sheet} has {room} {self.kind} rows")
+        taken = Place(name, self.sheet, self.kind, self.end, meaning)
         self.places[name] = taken
         return taken.index * LANES
 
@@ -172,19 +243,19 @@ class Scratch:
     """The worktable of one thread.
 
     Attributes:
-        table: Quantities, ``(TABLE_SIZE,)``.
-        words: Bit histories, ``(WORDS_SIZE,)``.
+        table: Quantities of one period, ``(TABLE_SIZE,)``.
+        view: Features, row by row, ``(VIEW_SIZE,)``, float32.
         tray: Cards on their way to the table, ``(TRAY_ROWS * LANES,)``.
-        sheet: Observations on their way from it, ``(SHEET_ROWS * LANES,)``, float32.
+        sheet: Observations on their way to the outside, ``(SHEET_ROWS * LANES,)``, float32.
     """
 
     def __init__(self) -> None:
         self.table = np.zeros(TABLE_SIZE)
-        self.words = np.zeros(WORDS_SIZE, dtype=np.uint64)
+        self.view = np.zeros(VIEW_SIZE, dtype=np.float32)
         self.tray = np.zeros(TRAY_ROWS * LANES)
         self.sheet = np.zeros(SHEET_ROWS * LANES, dtype=np.float32)
 
     @property
     def arrays(self) -> tuple[Array, Array, Array, Array]:
         """All of them, in the order above."""
-        return self.table, self.words, self.tray, self.sheet
+        return self.table, self.view, self.tray, self.sheet

@@ -88,15 +88,15 @@ def turn_to_needs(tray: Array, blocks: Array, n_needs: int, width: int) -> None:
 
 
 @stage
-def turn_to_sheet(table: Array, places: Array, starts: Array, sheet: Array, width: int) -> None:
-    """Turn rows of the worktable into pieces of observations, in single precision."""
+def turn_to_sheet(view: Array, places: Array, starts: Array, sheet: Array, width: int) -> None:
+    """Turn rows of features into pieces of observations."""
     for p in range(starts.shape[0]):
         at = places[starts[p] :]
         piece = sheet[p * ROW_PIECE * LANES : (p + 1) * ROW_PIECE * LANES]
-        a, b = table[at[0] : at[0] + LANES], table[at[1] : at[1] + LANES]
-        c, d = table[at[2] : at[2] + LANES], table[at[3] : at[3] + LANES]
-        e, f = table[at[4] : at[4] + LANES], table[at[5] : at[5] + LANES]
-        g, h = table[at[6] : at[6] + LANES], table[at[7] : at[7] + LANES]
+        a, b = view[at[0] : at[0] + LANES], view[at[1] : at[1] + LANES]
+        c, d = view[at[2] : at[2] + LANES], view[at[3] : at[3] + LANES]
+        e, f = view[at[4] : at[4] + LANES], view[at[5] : at[5] + LANES]
+        g, h = view[at[6] : at[6] + LANES], view[at[7] : at[7] + LANES]
         for j in range(used(width)):
             piece[ROW_PIECE * j] = a[j]
             piece[ROW_PIECE * j + 1] = b[j]
@@ -120,18 +120,18 @@ def copy_sheet(sheet: Array, starts: Array, rows: Array, n_columns: int, count: 
 
 
 @stage
-def write_rows(table: Array, places: Array, out: Array, first: int, count: int) -> None:
+def write_rows(sheet: Array, places: Array, out: Array, first: int, count: int) -> None:
     """Copy quantities of a tile into rows ``first ...`` of ``out`` one by one, as they are."""
     rows = out[first : first + count]
     for f in range(places.shape[0]):
-        lanes = table[places[f] : places[f] + LANES]
+        lanes = sheet[places[f] : places[f] + LANES]
         for j in range(count):
             rows[j, f] = lanes[j]
 
 
 @scalar
 def write_observations(
-    table: Array,
+    view: Array,
     places: Array,
     starts: Array,
     sheet: Array,
@@ -142,8 +142,8 @@ def write_observations(
 ) -> None:
     """Copy the features of a tile into rows ``first ...`` of ``out``, one a customer."""
     if starts.shape[0] == 0:
-        write_rows(table, places, out, first, count)
+        write_rows(view, places, out, first, count)
         return
     n_columns = out.shape[1]
-    turn_to_sheet(table, places, starts, sheet, width)
+    turn_to_sheet(view, places, starts, sheet, width)
     copy_sheet(sheet, starts, out.reshape(-1)[first * n_columns :], n_columns, count)

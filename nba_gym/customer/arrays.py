@@ -24,11 +24,10 @@ class Rules(NamedTuple):
     Attributes:
         cards: The catalogue as ``look_up.action_cards``.
         season_cards: The seasons as ``look_up.season_cards``.
-        runs: Stored quantities that follow each other on the worktable and in ``State.values``:
-            place on the table, place in the tile and number of numbers, ``(n_runs, 3)``.
-        constant_runs: The same for ``State.constants``.
-        bit_run: The same, one row, for ``State.bits``.
-        features: Place of each feature on the worktable, ``(n_features,)``.
+        hidden_kept: Rows of ``State.values`` that are shown, place there and among the features,
+            ``(n, 2)``.
+        hidden_born: The same for ``State.constants``.
+        features: Place of each feature on the view, ``(n_features,)``.
         pieces: Where the pieces of an observation begin, see ``turning.piece_starts``.
         event_offsets: Place of each event on the worktable, ``(n_events,)``.
     """
@@ -48,16 +47,15 @@ class Rules(NamedTuple):
     blocked_by: Array
     windows: Array
     shut: Array
-    runs: Array
-    constant_runs: Array
-    bit_run: Array
+    hidden_kept: Array
+    hidden_born: Array
     features: Array
     pieces: Array
     event_offsets: Array
 
 
 class State(NamedTuple):
-    """The customers: all that is kept from one period to the next.
+    """The customers: all that is kept from one period to the next, tile by tile.
 
     Attributes:
         values: Quantities that change, ``(n_tiles, n_values * LANES)``, float32.
@@ -153,10 +151,9 @@ def open_rules(desk: Array) -> Rules:
         _line(desk, 14, np.uint64),
         _sheet(desk, 15, np.int64),
         _sheet(desk, 16, np.int64),
-        _sheet(desk, 17, np.int64),
-        _line(desk, 18, np.int64),
-        _line(desk, 19, np.uint64),
-        _line(desk, 20, np.int64),
+        _line(desk, 17, np.int64),
+        _line(desk, 18, np.uint64),
+        _line(desk, 19, np.int64),
     )
 
 
@@ -192,10 +189,10 @@ def open_outcome(desk: Array) -> Outcome:
 
 @scalar
 def open_scratch(desk: Array) -> tuple[Array, Array, Array, Array]:
-    """The worktable behind some addresses: table, words, tray and sheet."""
+    """The worktable behind some addresses: table, view, tray and sheet."""
     return (
         _line(desk, 0, np.float64),
-        _line(desk, 1, np.uint64),
+        _line(desk, 1, np.float32),
         _line(desk, 2, np.float64),
         _line(desk, 3, np.float32),
     )

@@ -66,7 +66,7 @@ from nba_gym.customer.purchase import (
 )
 from nba_gym.customer.service import reading
 from nba_gym.customer.traits import tabulated_quantile
-from nba_gym.lanes import need_block, used
+from nba_gym.lanes import need_block, need_kept, used, wide
 from nba_gym.records.places import (
     ACCEPTED,
     ACT_ASK,
@@ -97,6 +97,8 @@ from nba_gym.scenario.parameters import NEED_PRICE, VISIT_SHARE, Array, World
 @sequence
 def draw_events(
     table: Array,
+    kept: Array,
+    born: Array,
     needs: Array,
     channels: Array,
     spend_noise: Array,
@@ -106,13 +108,13 @@ def draw_events(
     width: int,
 ) -> None:
     """Write the events of the period; ``respond`` and ``draw_luck`` must have run."""
-    _draw_contact(table, world, width)
-    weigh_purchases(table, n_needs, width)
-    _draw_purchases(table, needs, spend_noise, world, width)
+    _draw_contact(table, kept, world, width)
+    weigh_purchases(table, kept, n_needs, width)
+    _draw_purchases(table, born, needs, spend_noise, world, width)
     if world.leave_scale > 0.0:
-        _draw_leaving(table, world, width)
+        _draw_leaving(table, kept, born, world, width)
     _draw_departure(table, world, width)
-    _draw_problem(table, world, width)
+    _draw_problem(table, kept, world, width)
     below = 0.0
     for c in range(n_channels):
         share = channels[c, VISIT_SHARE]
@@ -120,17 +122,17 @@ def draw_events(
             _draw_visit(table, below, share, c, width)
             below += share
     for k in range(n_needs):
-        _draw_need(table, need_block(table, k), world, k, width)
+        _draw_need(table, need_block(table, k), need_kept(kept, k), world, k, width)
 
 
 @stage
-def _draw_contact(table: Array, world: World, width: int) -> None:
+def _draw_contact(table: Array, kept: Array, world: World, width: int) -> None:
     noise = world.answer_noise
     for j in range(used(width)):
         noticed = indicator(table[LUCK_NOTICE + j] < table[P_NOTICE + j])
         responded = noticed * indicator(table[LUCK_RESPOND + j] < table[P_RESPOND + j])
         answered = responded * table[ACT_ASK + j]
-        stated = reading(table[LOYALTY + j], noise, table[LUCK_READING + j])
+        stated = reading(wide(kept[LOYALTY + j]), noise, table[LUCK_READING + j])
         table[NOTICED + j] = noticed
         table[RESPONDED + j] = responded
         table[ACCEPTED + j] = responded * table[ACT_RETAIN + j]
@@ -141,18 +143,19 @@ def _draw_contact(table: Array, world: World, width: int) -> None:
 
 
 @sequence
-def weigh_purchases(table: Array, n_needs: int, width: int) -> None:
+def weigh_purchases(table: Array, kept: Array, n_needs: int, width: int) -> None:
     """Write the weights exp(U_k) and their total, given what ``NOTICED`` says."""
     for k in range(n_needs):
-        _weigh_need(table, need_block(table, k), k, width)
+        _weigh_need(table, need_block(table, k), kept, k, width)
 
 
 @stage
-def _weigh_need(table: Array, of_need: Array, k: int, width: int) -> None:
+def _weigh_need(table: Array, of_need: Array, kept: Array, k: int, width: int) -> None:
     first = k == 0
     for j in range(used(width)):
         quiet, loud = of_need[UTILITY_QUIET + j], of_need[UTILITY_NOTICED + j]
-        weight = purchase_weight(table[ALIVE + j], loud if table[NOTICED + j] > 0.0 else quiet)
+        utility = loud if table[NOTICED + j] > 0.0 else quiet
+        weight = purchase_weight(wide(kept[ALIVE + j]), utility)
         before = table[TOTAL + j]
         before = 0.0 if first else before
         of_need[WEIGHT + j] = weight
@@ -161,12 +164,12 @@ def _weigh_need(table: Array, of_need: Array, k: int, width: int) -> None:
 
 @scalar
 def _draw_purchases(
-    table: Array, needs: Array, spend_noise: Array, world: World, width: int
+    table: Array, born: Array, needs: Array, spend_noise: Array, world: World, width: int
 ) -> None:
     _draw_buyers(table, world.counted, width)
     for j in range(used(width)):
         if table[PURCHASES + j] > 0.0:
-            _draw_purchase(table, needs, spend_noise, world, j)
+            _draw_purchase(table, born, needs, spend_noise, world, j)
 
 
 @stage
@@ -181,10 +184,12 @@ def _draw_buyers(table: Array, counted: float, width: int) -> None:
 
 
 @stage
-def _draw_purchase(table: Array, needs: Array, spend_noise: Array, world: World, j: int) -> None:
+def _draw_purchase(
+    table: Array, born: Array, needs: Array, spend_noise: Array, world: World, j: int
+) -> None:
     """Everything about the purchases of the buyer in lane ``j``."""
     _count_purchases(table, j, world.counted)
-    _choose_need(table, needs, j)
+    _choose_need(table, born, needs, j)
     if world.transaction_noise > 0.0:
         table[LIST_SPEND + j] *= tabulated_quantile(spend_noise, table[LUCK_SPEND + j])
     table[LIST_SPEND + j] = round_money(table[LIST_SPEND + j])
@@ -209,7 +214,7 @@ def _count_purchases(table: Array, j: int, counted: float) -> None:
 
 
 @scalar
-def _choose_need(table: Array, needs: Array, j: int) -> None:
+def _choose_need(table: Array, born: Array, needs: Array, j: int) -> None:
     """Which need the buyer in lane ``j`` buys for, and the list value before noise."""
     n_needs = needs.shape[0]
     share = table[LUCK_CHOICE + j] * table[TOTAL + j]
@@ -222,14 +227,14 @@ def _choose_need(table: Array, needs: Array, j: int) -> None:
         below += weight
     table[NEED_BOUGHT + j] = np.float64(chosen)
     table[LIST_SPEND + j] = (
-        table[SPEND_LEVEL + j] * needs[chosen, NEED_PRICE] * table[PURCHASES + j]
+        wide(born[SPEND_LEVEL + j]) * needs[chosen, NEED_PRICE] * table[PURCHASES + j]
     )
     deal = table[NOTICED + j] * table[ACT_DISCOUNT + j] * need_block(table, chosen)[ACT_NEED + j]
     table[REDEEMED + j] = indicator(deal > 0.0)
 
 
 @stage
-def _draw_leaving(table: Array, world: World, width: int) -> None:
+def _draw_leaving(table: Array, kept: Array, born: Array, world: World, width: int) -> None:
     scale, base, retained = world.leave_scale, world.leave_base, world.leave_retained
     contract = world.contract
     for j in range(used(width)):
@@ -237,9 +242,9 @@ def _draw_leaving(table: Array, world: World, width: int) -> None:
         added = woken if table[NOTICED + j] > 0.0 else unhappy
         stays = woken - retained
         added = stays if table[ACCEPTED + j] > 0.0 else added
-        bound = contract * indicator(table[COMMITMENT + j] > 0.0)
-        free = table[ALIVE + j] * (1.0 - bound)
-        chance = leaving_probability(scale, base, table[LEAVING_PROPENSITY + j], added, free)
+        bound = contract * indicator(wide(kept[COMMITMENT + j]) > 0.0)
+        free = wide(kept[ALIVE + j]) * (1.0 - bound)
+        chance = leaving_probability(scale, base, wide(born[LEAVING_PROPENSITY + j]), added, free)
         goes = indicator(table[LUCK_LEAVE + j] < chance)
         table[LEFT + j] = table[LEFT + j] + (1.0 - table[LEFT + j]) * goes
 
@@ -255,16 +260,16 @@ def _draw_departure(table: Array, world: World, width: int) -> None:
 
 
 @stage
-def _draw_problem(table: Array, world: World, width: int) -> None:
+def _draw_problem(table: Array, kept: Array, world: World, width: int) -> None:
     end, complain = world.problem_end, world.complain_probability
     for j in range(used(width)):
-        before = table[PROBLEM + j]
+        before = wide(kept[PROBLEM + j])
         solved = before * table[NOTICED + j]
         solved = solved * indicator(table[LUCK_SOLVE + j] < table[ACT_SERVICE + j])
         ends = before * indicator(table[LUCK_PROBLEM + j] < end)
         open_now = indicator(table[LUCK_PROBLEM + j] < table[P_PROBLEM + j])
         after = open_now * (1.0 - solved) * (1.0 - ends)
-        told = table[COMPLAINT + j]
+        told = wide(kept[COMPLAINT + j])
         tells = indicator(table[LUCK_COMPLAIN + j] < complain)
         table[PROBLEM_SOLVED + j] = solved
         table[PROBLEM_AFTER + j] = after
@@ -287,10 +292,12 @@ def _draw_visit(table: Array, below: float, share: float, c: int, width: int) ->
 
 
 @stage
-def _draw_need(table: Array, of_need: Array, world: World, k: int, width: int) -> None:
+def _draw_need(
+    table: Array, of_need: Array, kept_need: Array, world: World, k: int, width: int
+) -> None:
     here, noise = np.float64(k + 1), world.answer_noise
     for j in range(used(width)):
-        stated = reading(of_need[NEED + j], noise, of_need[LUCK_ANSWER + j])
+        stated = reading(wide(kept_need[NEED + j]), noise, of_need[LUCK_ANSWER + j])
         of_need[ARISEN + j] = indicator(of_need[LUCK_ARRIVAL + j] < of_need[P_ARRIVAL + j])
         of_need[SIGNAL + j] = indicator(of_need[LUCK_SIGNAL + j] < of_need[P_SIGNAL + j])
         of_need[READING + j] = np.float64(np.float32(table[ANSWERED + j] * stated))

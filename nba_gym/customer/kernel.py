@@ -1,4 +1,4 @@
-"""The compiled loop over tiles: load, live one period, end journeys, observe, store.
+"""The compiled loop over tiles: live one period, end journeys, observe.
 
 The state of the customers is kept in tiles (``(n_tiles, quantities * LANES)``, single precision),
 so a tile is one contiguous piece of memory. Every customer is computed in the same way whether they
@@ -26,10 +26,10 @@ from nba_gym.customer.luck import CUSTOMER_ROW, SEED_ROW
 from nba_gym.customer.story import live_one_period, observe
 from nba_gym.customer.traits import draw_birth
 from nba_gym.engagement.rules import write_masks
-from nba_gym.lanes import LANES, lanes_for, used
-from nba_gym.records.history import begin_history
+from nba_gym.lanes import LANES, lanes_for, row, used, wide
+from nba_gym.records.history import begin_history, recall_history
 from nba_gym.records.ledger import LINES, write_ledger
-from nba_gym.records.places import ACTION, CANCELLED, CONDITIONS, TENURE
+from nba_gym.records.places import ACTION, CANCELLED, TENURE
 from nba_gym.scenario.parameters import Array
 from nba_gym.turning import write_observations, write_rows
 
@@ -44,47 +44,24 @@ BEGIN = 3
 """Instead of a step: let customers be born, and observe everybody."""
 
 
-@stage
-def _load(kept: Array, runs: Array, table: Array) -> None:
-    for r in range(runs.shape[0]):
-        rows = table[runs[r, 0] : runs[r, 0] + runs[r, 2]]
-        stored = kept[runs[r, 1] : runs[r, 1] + runs[r, 2]]
-        for i in range(stored.shape[0]):
-            rows[i] = stored[i]
-
-
-@stage
-def _store(kept: Array, runs: Array, table: Array) -> None:
-    for r in range(runs.shape[0]):
-        rows = table[runs[r, 0] : runs[r, 0] + runs[r, 2]]
-        stored = kept[runs[r, 1] : runs[r, 1] + runs[r, 2]]
-        for i in range(stored.shape[0]):
-            stored[i] = rows[i]
-
-
-@sequence
-def load_tile(t: int, state: State, rules: Rules, table: Array, words: Array) -> None:
-    """Copy the stored quantities of tile ``t`` onto the worktable."""
-    _load(state.values[t], rules.runs, table)
-    _load(state.constants[t], rules.constant_runs, table)
-    _load(state.bits[t], rules.bit_run, words)
-
-
-@sequence
-def store_tile(t: int, state: State, rules: Rules, table: Array, words: Array) -> None:
-    """Copy what may have changed in tile ``t`` from the worktable back."""
-    _store(state.values[t], rules.runs, table)
-    _store(state.bits[t], rules.bit_run, words)
-
-
 @sequence
 def _begin_lane(
-    t: int, j: int, state: State, rules: Rules, table: Array, words: Array, tray: Array
+    t: int,
+    j: int,
+    state: State,
+    rules: Rules,
+    table: Array,
+    tray: Array,
+    kept: Array,
+    born: Array,
+    bits: Array,
 ) -> None:
     """Let the customer named in the identity of lane ``j`` be born."""
     n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
     draw_birth(
         table,
+        kept,
+        born,
         tray,
         j,
         state.identity[t, SEED_ROW + j],
@@ -97,7 +74,7 @@ def _begin_lane(
         n_needs,
         n_channels,
     )
-    begin_history(table, words, j, n_needs, n_channels)
+    begin_history(table, kept, bits, j, n_needs, n_channels)
     state.ended[t * LANES + j] = 0
 
 
@@ -126,9 +103,12 @@ def _fetch_tile(
 
 
 @stage
-def _keep_conditions(words: Array, conditions: Array, width: int) -> None:
-    for j in range(used(width)):
-        conditions[j] = words[CONDITIONS + j]
+def _show_hidden(stored: Array, places: Array, view: Array, width: int) -> None:
+    """Copy rows of the hidden half among the features."""
+    for q in range(places.shape[0]):
+        source, shown = row(stored, places[q, 0]), row(view, places[q, 1])
+        for j in range(used(width)):
+            shown[j] = source[j]
 
 
 @stage
@@ -153,13 +133,13 @@ def _decide(
 
 @stage
 def _report_ends(
-    table: Array, horizon: float, terminated: Array, truncated: Array, count: int
+    table: Array, kept: Array, horizon: float, terminated: Array, truncated: Array, count: int
 ) -> int:
     """Say whose journey is over; returns how many are."""
     ended = 0
     for j in range(count):
         gone = table[CANCELLED + j] > 0.0
-        late = table[TENURE + j] >= horizon
+        late = wide(kept[TENURE + j]) >= horizon
         terminated[j] = gone
         truncated[j] = late and not gone
         ended += 1 if gone or late else 0
@@ -168,8 +148,8 @@ def _report_ends(
 
 @stage
 def _write_final(
-    table: Array,
-    words: Array,
+    view: Array,
+    conditions: Array,
     features: Array,
     blocked_by: Array,
     observation: Array,
@@ -177,11 +157,11 @@ def _write_final(
     j: int,
 ) -> None:
     """Report the last observation and mask of lane ``j``."""
-    conditions = words[CONDITIONS + j]
+    word = conditions[j]
     for f in range(features.shape[0]):
-        observation[f] = table[features[f] + j]
+        observation[f] = view[features[f] + j]
     for a in range(blocked_by.shape[0]):
-        mask[a] = (conditions & blocked_by[a]) == _ZERO
+        mask[a] = (word & blocked_by[a]) == _ZERO
 
 
 @sequence
@@ -209,82 +189,91 @@ def _make_run(digest: str) -> Callable[..., None]:
     ) -> None:
         _ = digest  # part of the cache key
         rules, state, out = open_rules(rules_at), open_state(state_at), open_outcome(out_at)
-        table, words, tray, sheet = open_scratch(scratch_at)
+        table, view, tray, sheet = open_scratch(scratch_at)
         world = rules.world[0]
         n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
+        n_features, n_actions = rules.features.shape[0], rules.blocked_by.shape[0]
         stride = np.uint64(n)
         for t in range(first_tile, last_tile):
             first = t * LANES
             count = min(LANES, n - first)
             width = lanes_for(count)
+            kept, born, bits = state.values[t], state.constants[t], state.bits[t]
+            conditions = state.conditions[first : first + LANES]
+            terminated, truncated = out.terminated[first:], out.truncated[first:]
             if t + 1 < last_tile:
-                _fetch_tile(
-                    t + 1, n, rules.features.shape[0], rules.blocked_by.shape[0], state_at, out_at
-                )
-            load_tile(t, state, rules, table, words)
-            births = 0
+                _fetch_tile(t + 1, n, n_features, n_actions, state_at, out_at)
             if mode == BEGIN:
+                recall_history(table, kept, n_needs, width)
                 for j in range(count):
                     if newborn[first + j]:
-                        _begin_lane(t, j, state, rules, table, words, tray)
-                        births += 1
+                        _begin_lane(t, j, state, rules, table, tray, kept, born, bits)
             else:
-                _decide(
-                    chosen[first:],
-                    state.conditions[first:],
-                    rules.blocked_by,
+                forbidden = out.forbidden[first:]
+                _decide(chosen[first:], conditions, rules.blocked_by, table, forbidden, count, width)
+                live_one_period(
                     table,
-                    out.forbidden[first:],
-                    count,
+                    tray,
+                    kept,
+                    born,
+                    bits,
+                    state.identity[t],
+                    rules,
+                    world,
+                    n_needs,
+                    n_channels,
                     width,
                 )
-                live_one_period(
-                    table, words, tray, state.identity[t], rules, world, n_needs, n_channels, width
-                )
-                write_ledger(table, out.ledger.reshape(-1)[first * N_LINES :], out.rewards[first:], count)
-                ended = _report_ends(
-                    table, world.horizon, out.terminated[first:], out.truncated[first:], count
-                )
+                ledger = out.ledger.reshape(-1)[first * N_LINES :]
+                write_ledger(table, ledger, out.rewards[first:], count)
+                ended = _report_ends(table, kept, world.horizon, terminated, truncated, count)
                 if out.events.shape[0] > 0:
                     write_rows(table, rules.event_offsets, out.events, first, count)
                 if mode == SAME_STEP and ended > 0:
-                    observe(table, words, rules, world, n_needs, n_channels, width)
-                    for j in range(count):
-                        if out.terminated[first + j] or out.truncated[first + j]:
-                            _write_final(
-                                table,
-                                words,
-                                rules.features,
-                                rules.blocked_by,
-                                out.final_observations[first + j],
-                                out.final_masks[first + j],
-                                j,
-                            )
-                            state.identity[t, CUSTOMER_ROW + j] += stride
-                            _begin_lane(t, j, state, rules, table, words, tray)
-                            births += 1
-                elif mode == NEXT_STEP:
-                    for j in range(count):
-                        if state.ended[first + j] > 0:
-                            state.identity[t, CUSTOMER_ROW + j] += stride
-                            _begin_lane(t, j, state, rules, table, words, tray)
+                    observe(
+                        table,
+                        kept,
+                        bits,
+                        conditions,
+                        view,
+                        rules,
+                        world,
+                        n_needs,
+                        n_channels,
+                        width,
+                    )
+                    _show_hidden(kept, rules.hidden_kept, view, width)
+                    _show_hidden(born, rules.hidden_born, view, width)
+                for j in range(count):
+                    over = terminated[j] or truncated[j]
+                    if mode == SAME_STEP and over:
+                        _write_final(
+                            view,
+                            conditions,
+                            rules.features,
+                            rules.blocked_by,
+                            out.final_observations[first + j],
+                            out.final_masks[first + j],
+                            j,
+                        )
+                    if (mode == SAME_STEP and over) or (
+                        mode == NEXT_STEP and state.ended[first + j] > 0
+                    ):
+                        state.identity[t, CUSTOMER_ROW + j] += stride
+                        _begin_lane(t, j, state, rules, table, tray, kept, born, bits)
+                        if mode == NEXT_STEP:
                             _clear_row(first + j, out)
-                            births += 1
-                        elif out.terminated[first + j] or out.truncated[first + j]:
-                            state.ended[first + j] = 1
-                elif ended > 0:
-                    for j in range(count):
-                        if out.terminated[first + j] or out.truncated[first + j]:
-                            state.ended[first + j] = 1
-            observe(table, words, rules, world, n_needs, n_channels, width)
-            _keep_conditions(words, state.conditions[first:], width)
-            write_observations(
-                table, rules.features, rules.pieces, sheet, out.observations, first, count, width
+                    elif over:
+                        state.ended[first + j] = 1
+            observe(
+                table, kept, bits, conditions, view, rules, world, n_needs, n_channels, width
             )
-            write_masks(words, rules.blocked_by, out.masks, first, count)
-            if births > 0:
-                _store(state.constants[t], rules.constant_runs, table)
-            store_tile(t, state, rules, table, words)
+            _show_hidden(kept, rules.hidden_kept, view, width)
+            _show_hidden(born, rules.hidden_born, view, width)
+            write_observations(
+                view, rules.features, rules.pieces, sheet, out.observations, first, count, width
+            )
+            write_masks(conditions, rules.blocked_by, out.masks[first:], count)
 
     return run_tiles
 

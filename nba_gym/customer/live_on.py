@@ -34,7 +34,7 @@ from nba_gym.customer.relationship import (
     update_loyalty,
     update_reference,
 )
-from nba_gym.lanes import need_block, used
+from nba_gym.lanes import need_block, need_kept, used, wide
 from nba_gym.records.places import (
     ACT_DISCOUNT,
     ACT_INFORM,
@@ -48,16 +48,20 @@ from nba_gym.scenario.parameters import Array, World
 
 
 @sequence
-def live_on(table: Array, world: World, n_needs: int, width: int) -> None:
+def live_on(
+    table: Array, kept: Array, born: Array, world: World, n_needs: int, width: int
+) -> None:
     """Write the next hidden state; the visible history must not have moved on yet."""
-    _update_loyalty(table, world, width)
-    _update_memory(table, world, width)
+    _update_loyalty(table, kept, born, world, width)
+    _update_memory(table, kept, world, width)
     for k in range(n_needs):
-        _update_needs(table, need_block(table, k), world, k, width)
+        _update_needs(table, need_block(table, k), need_kept(kept, k), world, k, width)
 
 
 @stage
-def _update_loyalty(table: Array, world: World, width: int) -> None:
+def _update_loyalty(
+    table: Array, kept: Array, born: Array, world: World, width: int
+) -> None:
     drift = world.drift
     by_purchase, by_solution = world.gain_purchase, world.gain_solution
     by_care, by_information = world.gain_care, world.gain_information
@@ -65,7 +69,7 @@ def _update_loyalty(table: Array, world: World, width: int) -> None:
     by_problem = world.loss_problem
     for j in range(used(width)):
         noticed, relevance = table[NOTICED + j], table[RELEVANCE + j]
-        basket = indicator(table[OPEN_BASKET + j] > 0.0)
+        basket = indicator(wide(kept[OPEN_BASKET + j]) > 0.0)
         gain = loyalty_gain(
             by_purchase,
             by_solution,
@@ -83,33 +87,35 @@ def _update_loyalty(table: Array, world: World, width: int) -> None:
             by_problem,
             table[SENT + j] * table[ACT_INTRUSIVENESS + j],
             relevance,
-            table[TOLERANCE + j],
+            wide(born[TOLERANCE + j]),
             noticed * table[ACT_PRESSURE + j] * basket,
-            table[PROBLEM + j],
+            wide(kept[PROBLEM + j]),
         )
-        table[LOYALTY + j] = update_loyalty(
-            table[LOYALTY + j], table[BASELINE_LOYALTY + j], drift, gain, loss
+        kept[LOYALTY + j] = update_loyalty(
+            wide(kept[LOYALTY + j]), wide(born[BASELINE_LOYALTY + j]), drift, gain, loss
         )
 
 
 @stage
-def _update_memory(table: Array, world: World, width: int) -> None:
+def _update_memory(table: Array, kept: Array, world: World, width: int) -> None:
     decay, relief = world.fatigue_decay, world.fatigue_relief
     learn, forget = world.reference_learn, world.reference_forget
     for j in range(used(width)):
         intrusion = table[SENT + j] * table[ACT_INTRUSIVENESS + j]
-        table[FATIGUE + j] = update_fatigue(
-            table[FATIGUE + j], decay, intrusion, relief, table[RELEVANCE + j]
+        kept[FATIGUE + j] = update_fatigue(
+            wide(kept[FATIGUE + j]), decay, intrusion, relief, table[RELEVANCE + j]
         )
-        table[REFERENCE + j] = update_reference(
-            table[REFERENCE + j], learn, forget, table[ACT_DISCOUNT + j], table[NOTICED + j]
+        kept[REFERENCE + j] = update_reference(
+            wide(kept[REFERENCE + j]), learn, forget, table[ACT_DISCOUNT + j], table[NOTICED + j]
         )
-        table[PROBLEM + j] = table[PROBLEM_AFTER + j]
-        table[ALIVE + j] *= 1.0 - table[LEFT + j]
+        kept[PROBLEM + j] = table[PROBLEM_AFTER + j]
+        kept[ALIVE + j] = wide(kept[ALIVE + j]) * (1.0 - table[LEFT + j])
 
 
 @stage
-def _update_needs(table: Array, of_need: Array, world: World, k: int, width: int) -> None:
+def _update_needs(
+    table: Array, of_need: Array, kept_need: Array, world: World, k: int, width: int
+) -> None:
     here = np.float64(k)
     decay, satisfaction = world.need_decay, world.need_satisfaction
     fade, by_information = world.awareness_decay, world.awareness_information
@@ -117,9 +123,9 @@ def _update_needs(table: Array, of_need: Array, world: World, k: int, width: int
     for j in range(used(width)):
         bought = indicator(table[NEED_BOUGHT + j] == here)
         informed = table[NOTICED + j] * table[ACT_INFORM + j] * of_need[ACT_NEED + j]
-        of_need[NEED + j] = update_need(
-            of_need[NEED + j], decay, satisfaction, bought, of_need[ARISEN + j]
+        kept_need[NEED + j] = update_need(
+            wide(kept_need[NEED + j]), decay, satisfaction, bought, of_need[ARISEN + j]
         )
-        of_need[AWARENESS + j] = update_awareness(
-            of_need[AWARENESS + j], fade, by_information, by_purchase, informed, bought
+        kept_need[AWARENESS + j] = update_awareness(
+            wide(kept_need[AWARENESS + j]), fade, by_information, by_purchase, informed, bought
         )

@@ -14,9 +14,8 @@ from nba_gym.customer.places import (
     SEASON_UTILITY,
 )
 from nba_gym.lanes import (
-    CHANNEL_SIZE,
     LANES,
-    channel_blocks,
+    channels_born,
     need_blocks,
     row,
     used,
@@ -45,12 +44,21 @@ def season_cards(seasons: Floats) -> Floats:
 
 @sequence
 def look_up(
-    table: Array, cards: Array, season: Array, tray: Array, n_needs: int, width: int
+    table: Array,
+    kept: Array,
+    born: Array,
+    cards: Array,
+    season: Array,
+    tray: Array,
+    n_needs: int,
+    width: int,
 ) -> None:
     """Write everything that depends on each lane's action and season.
 
     Args:
-        table: Worktable; ``ACTION``, ``PHASE`` and the attention traits are read.
+        table: Worktable; ``ACTION`` is read.
+        kept: State; ``PHASE`` is read.
+        born: Traits; the attention is read.
         cards: The catalogue, see ``action_cards``.
         season: Utility and arrival factor, see ``season_cards``.
         tray: Scratch.
@@ -60,17 +68,17 @@ def look_up(
     look_up_records(table, cards, tray, n_needs, width)
     hidden = tray[(cards.shape[1] - _HIDDEN_ROOM) * LANES :]
     turn_to_rows(hidden, table[ACT_REACH : ACT_REACH + _HIDDEN_ROOM * LANES], width)
-    draw_cards(row(table, PHASE), season, tray, width)
+    draw_cards(row(kept, PHASE), season, tray, width)
     turn_to_needs(tray, need_blocks(table, SEASON_UTILITY), n_needs, width)
     arrivals = tray[season.shape[1] // 2 * LANES :]
     turn_to_needs(arrivals, need_blocks(table, SEASON_ARRIVAL), n_needs, width)
-    _meet_channel(table, channel_blocks(table), width)
+    _meet_channel(table, channels_born(born, n_needs), width)
 
 
 @stage
-def _meet_channel(table: Array, blocks: Array, width: int) -> None:
+def _meet_channel(table: Array, born_channels: Array, width: int) -> None:
     for j in range(used(width)):
         channel = np.int64(table[ACT_CHANNEL + j])
         channel = channel if channel > 0 else 0
-        table[ACT_ATTENTION + j] = blocks[np.uint64(channel * CHANNEL_SIZE + ATTENTION + j)]
+        table[ACT_ATTENTION + j] = born_channels[np.uint64(channel * LANES + ATTENTION + j)]
         table[SENT + j] = table[ACT_OUTBOUND + j]

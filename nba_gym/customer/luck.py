@@ -38,19 +38,20 @@ def _draw_block(tenure: Array, identity: Array, block: int, target: Array, width
 
 
 @sequence
-def draw_luck(table: Array, identity: Array, n_needs: int, width: int) -> None:
+def draw_luck(table: Array, kept: Array, identity: Array, n_needs: int, width: int) -> None:
     """Draw the period's uniforms of a tile: each depends on (seed, customer, period, kind) only.
 
     Args:
         table: Worktable; the rows ``LUCK_...`` are written.
+        kept: State; ``TENURE`` is the period.
         identity: Seeds and customer numbers of the tile, ``(2 * LANES,)``.
         n_needs: Needs in use.
         width: Lanes in use.
     """
     for block in range(CUSTOMER_BLOCKS):
         luck = table[LUCK_NOTICE + block * WORDS * LANES : LUCK_NOTICE + (block + 1) * WORDS * LANES]
-        _draw_block(row(table, TENURE), identity, np.uint64(block), luck, width)
+        _draw_block(row(kept, TENURE), identity, np.uint64(block), luck, width)
     for k in range(n_needs):
         block = _FIRST_NEED_BLOCK + np.uint64(k)
         luck = need_block(table, k)[LUCK_ARRIVAL : LUCK_ARRIVAL + WORDS * LANES]
-        _draw_block(row(table, TENURE), identity, block, luck, width)
+        _draw_block(row(kept, TENURE), identity, block, luck, width)

@@ -7,32 +7,38 @@ The firm never sees any of this. ``nba_gym.records``, ``nba_gym.engagement`` and
 from __future__ import annotations
 
 from nba_gym.lanes import PlaceBook
-from nba_gym.records import features
+from nba_gym.records import places
 
-BOOK = PlaceBook("customer", features.BOOK.end)
-NEEDS = PlaceBook("need", features.NEEDS.end)
-CHANNELS = PlaceBook("channel", features.CHANNELS.end)
-_at, _of_need, _of_channel = BOOK.place, NEEDS.place, CHANNELS.place
+BOOK = PlaceBook("table", "customer", places.BOOK.end)
+NEEDS = PlaceBook("table", "need", places.NEEDS.end)
+KEPT = PlaceBook("kept", "customer", places.KEPT.end)
+KEPT_NEEDS = PlaceBook("kept", "need", places.KEPT_NEEDS.end)
+BORN = PlaceBook("born", "customer")
+BORN_NEEDS = PlaceBook("born", "need")
+BORN_CHANNELS = PlaceBook("born", "channel")
+_at, _of_need = BOOK.place, NEEDS.place
+_kept, _kept_need = KEPT.place, KEPT_NEEDS.place
+_born, _born_need, _born_channel = BORN.place, BORN_NEEDS.place, BORN_CHANNELS.place
 
 # --- traits: drawn at birth, never change ---------------------------------------------------------
-PERSONA = _at("persona", "index of the persona", constant=True)
-PRICE_SENSITIVITY = _at("price_sensitivity", "psi, > 0", constant=True)
-TOLERANCE = _at("tolerance", "tau, contact tolerance, > 0; divides fatigue", constant=True)
-BASELINE_LOYALTY = _at("baseline_loyalty", "lbar [0, 1]", constant=True)
-PURCHASE_PROPENSITY = _at("purchase_propensity", "b, utility of buying", constant=True)
-LEAVING_PROPENSITY = _at("leaving_propensity", "h, log-odds of leaving", constant=True)
-SPEND_LEVEL = _at("spend_level", "m, mean list value of a purchase, in currency", constant=True)
-ATTENTION = _of_channel("attention", "alpha_c [0, 1]", constant=True)
-ARRIVAL_RATE = _of_need("arrival_rate", "beta_k, per period, >= 0", constant=True)
+PERSONA = _born("persona", "index of the persona")
+PRICE_SENSITIVITY = _born("price_sensitivity", "psi, > 0")
+TOLERANCE = _born("tolerance", "tau, contact tolerance, > 0; divides fatigue")
+BASELINE_LOYALTY = _born("baseline_loyalty", "lbar [0, 1]")
+PURCHASE_PROPENSITY = _born("purchase_propensity", "b, utility of buying")
+LEAVING_PROPENSITY = _born("leaving_propensity", "h, log-odds of leaving")
+SPEND_LEVEL = _born("spend_level", "m, mean list value of a purchase, in currency")
+ATTENTION = _born_channel("attention", "alpha_c [0, 1]")
+ARRIVAL_RATE = _born_need("arrival_rate", "beta_k, per period, >= 0")
 
 # --- state: changes with what happens -------------------------------------------------------------
-LOYALTY = _at("loyalty", "l [0, 1]", stored=True)
-FATIGUE = _at("fatigue", "f >= 0", stored=True)
-REFERENCE = _at("reference_discount", "rho, remembered discount [0, 1)", stored=True)
-PROBLEM = _at("problem", "g, 1 while a service problem is open", stored=True)
-ALIVE = _at("alive", "1 until the customer has left, told or not", stored=True)
-NEED = _of_need("need", "n_k [0, 1]", stored=True)
-AWARENESS = _of_need("awareness", "w_k [0, 1]", stored=True)
+LOYALTY = _kept("loyalty", "l [0, 1]")
+FATIGUE = _kept("fatigue", "f >= 0")
+REFERENCE = _kept("reference_discount", "rho, remembered discount [0, 1)")
+PROBLEM = _kept("problem", "g, 1 while a service problem is open")
+ALIVE = _kept("alive", "1 until the customer has left, told or not")
+NEED = _kept_need("need", "n_k [0, 1]")
+AWARENESS = _kept_need("awareness", "w_k [0, 1]")
 
 # --- luck: uniform random numbers of this period, four to a block of the generator -----------------
 LUCK_NOTICE = _at("luck_notice", "uniform: is the contact noticed?")

@@ -18,17 +18,29 @@ from nba_gym.customer import places as hidden_half
 from nba_gym.customer.arrays import Outcome, Rules, State, addresses
 from nba_gym.customer.look_up import action_cards, season_cards
 from nba_gym.engagement.rules import RuleBook, compile_rules
-from nba_gym.lanes import LANES, Scratch
+from nba_gym.lanes import HIDDEN_AT, LANES, Place, Scratch, rows_of
 from nba_gym.records import places as visible_half
 from nba_gym.records.events import event_places
 from nba_gym.records.features import Feature, feature_table
-from nba_gym.records.places import stored_bits, stored_places
 from nba_gym.scenario.parameters import Parameters, pack
 from nba_gym.scenario.schema import Scenario
 from nba_gym.turning import piece_starts
 
-HIDDEN_BOOKS = (hidden_half.BOOK, hidden_half.NEEDS, hidden_half.CHANNELS)
-VISIBLE_BOOKS = (visible_half.BOOK, visible_half.NEEDS, visible_half.CHANNELS)
+KEPT_BOOKS = (
+    visible_half.KEPT,
+    hidden_half.KEPT,
+    visible_half.KEPT_NEEDS,
+    hidden_half.KEPT_NEEDS,
+    visible_half.KEPT_CHANNELS,
+)
+BORN_BOOKS = (hidden_half.BORN, hidden_half.BORN_NEEDS, hidden_half.BORN_CHANNELS)
+HIDDEN_BOOKS = (
+    hidden_half.BORN,
+    hidden_half.KEPT,
+    hidden_half.BORN_NEEDS,
+    hidden_half.KEPT_NEEDS,
+    hidden_half.BORN_CHANNELS,
+)
 _NOBODY, _NO_ACTIONS = np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.int64)
 CUSTOMERS_PER_THREAD = 4096
 """Below this many customers a second thread costs more than it saves."""
@@ -65,9 +77,12 @@ class Population:
         self.n = n
         self.rule_book: RuleBook = compile_rules(scenario)
         self.parameters: Parameters = pack(scenario)
-        columns = feature_table(scenario) + (hidden_table(scenario) if hidden else [])
-        self.features: tuple[Feature, ...] = tuple(feature for feature, _ in columns)
-        self.rules = self._pack_rules([place for _, place in columns])
+        columns = feature_table(scenario)
+        shown = hidden_table(scenario) if hidden else []
+        self.features: tuple[Feature, ...] = tuple(
+            [feature for feature, _ in columns] + [feature for feature, *_ in shown]
+        )
+        self.rules = self._pack_rules([at for _, at in columns], shown)
         self.n_tiles = -(-n // LANES)
         self.state = self._new_state()
         self.record = record
@@ -78,14 +93,14 @@ class Population:
         self._rules_at, self._state_at = addresses(self.rules), addresses(self.state)
         self._pool: ThreadPoolExecutor | None = None
 
-    def _pack_rules(self, features: list[int]) -> Rules:
+    def _pack_rules(self, places: list[int], hidden: list[tuple[Feature, Place, int]]) -> Rules:
         world, book = self.parameters, self.rule_book
-        k, c = self.scenario.n_needs, self.scenario.n_channels
-        books = (*VISIBLE_BOOKS, *HIDDEN_BOOKS)
-        self._stored = stored_places(books, k, c, constant=False)
-        self._constant = stored_places(books, k, c, constant=True)
-        self._offsets = sorted(at for ats in self._stored.values() for at in ats)
-        self._constant_offsets = sorted(at for ats in self._constant.values() for at in ats)
+        pairs: dict[str, list[list[int]]] = {"kept": [], "born": []}
+        features = list(places)
+        for i, (_, place, at) in enumerate(hidden):
+            pairs[place.sheet].append([at, HIDDEN_AT + i * LANES])
+            features.append(HIDDEN_AT + i * LANES)
+        shown = {key: np.array(rows, dtype=np.int64).reshape(-1, 2) for key, rows in pairs.items()}
         return Rules(
             world=world.world,
             actions=world.actions,
@@ -102,21 +117,19 @@ class Population:
             blocked_by=book.blocked_by,
             windows=book.windows,
             shut=book.shut,
-            runs=runs_of(self._offsets),
-            constant_runs=runs_of(self._constant_offsets),
-            bit_run=runs_of(stored_bits(c)),
+            hidden_kept=shown["kept"],
+            hidden_born=shown["born"],
             features=np.array(features, dtype=np.int64),
             pieces=piece_starts(len(features)),
             event_offsets=np.array(event_places(self.scenario), dtype=np.int64),
         )
 
     def _new_state(self) -> State:
-        tiles, rules = self.n_tiles, self.rules
-        size = [int(runs[:, 2].sum()) for runs in (rules.runs, rules.constant_runs, rules.bit_run)]
+        tiles, k, c = self.n_tiles, self.scenario.n_needs, self.scenario.n_channels
         return State(
-            values=np.zeros((tiles, size[0]), dtype=np.float32),
-            constants=np.zeros((tiles, size[1]), dtype=np.float32),
-            bits=np.zeros((tiles, size[2]), dtype=np.uint32),
+            values=np.zeros((tiles, rows_of("kept", k, c) * LANES), dtype=np.float32),
+            constants=np.zeros((tiles, rows_of("born", k, c) * LANES), dtype=np.float32),
+            bits=np.zeros((tiles, rows_of("bits", k, c) * LANES), dtype=np.uint32),
             identity=np.zeros((tiles, 2 * LANES), dtype=np.uint64),
             conditions=np.zeros(tiles * LANES, dtype=np.uint64),
             ended=np.ones(tiles * LANES, dtype=np.uint8),
@@ -263,37 +276,26 @@ class Population:
 
     def _find(self, name: str) -> tuple[NDArray[np.float32], list[int]]:
         """The array that keeps a quantity, ``(n_tiles, rows, LANES)``, and its rows there."""
-        if name in self._constant:
-            kept, places, offsets = self.state.constants, self._constant, self._constant_offsets
-        else:
-            kept, places, offsets = self.state.values, self._stored, self._offsets
-        rows = [offsets.index(place) for place in places[name]]
-        return kept.reshape(self.n_tiles, -1, LANES), rows
+        for books, kept in ((KEPT_BOOKS, self.state.values), (BORN_BOOKS, self.state.constants)):
+            for book in books:
+                if name in book.places:
+                    at = book.places[name].absolute(self.scenario.n_needs, self.scenario.n_channels)
+                    return kept.reshape(self.n_tiles, -1, LANES), [place // LANES for place in at]
+        raise KeyError(name)
 
 
-def runs_of(offsets: list[int]) -> NDArray[np.int64]:
-    """Rows that follow each other: place on the table, place in store, numbers; ``(n_runs, 3)``."""
-    runs: list[list[int]] = []
-    for i, at in enumerate(offsets):
-        if runs and runs[-1][0] + runs[-1][2] == at:
-            runs[-1][2] += LANES
-        else:
-            runs.append([at, i * LANES, LANES])
-    return np.array(runs, dtype=np.int64).reshape(-1, 3)
-
-
-def hidden_table(scenario: Scenario) -> list[tuple[Feature, int]]:
+def hidden_table(scenario: Scenario) -> list[tuple[Feature, Place, int]]:
     """The hidden half as features, for ``observe="everything"``; raw, not scaled."""
     suffixes = {
         "need": [f".{need.name}" for need in scenario.needs],
         "channel": [f".{channel.name}" for channel in scenario.channels],
     }
-    columns: list[tuple[Feature, int]] = []
+    columns: list[tuple[Feature, Place, int]] = []
     for book in HIDDEN_BOOKS:
         for place in book.places.values():
             absolute = place.absolute(scenario.n_needs, scenario.n_channels)
             for suffix, at in zip(suffixes.get(book.kind, [""]), absolute, strict=True):
                 name = f"hidden.{place.name}{suffix}"
                 feature = Feature(name, -np.inf, np.inf, "raw", place.meaning)
-                columns += [(feature, at)] if place.stored else []
+                columns.append((feature, place, at))
     return columns

@@ -68,29 +68,43 @@ from nba_gym.customer.service import (
     referral_probability,
     visit_probability,
 )
-from nba_gym.lanes import need_block, used
+from nba_gym.lanes import need_block, need_born, need_kept, used, wide
 from nba_gym.records.places import ACT_NEED, ACT_OUTBOUND, COMMITMENT, OPEN_BASKET
 from nba_gym.scenario.parameters import Array, World
 
 
 @sequence
-def respond(table: Array, excitation: Array, world: World, n_needs: int, width: int) -> None:
+def respond(
+    table: Array,
+    kept: Array,
+    born: Array,
+    excitation: Array,
+    world: World,
+    n_needs: int,
+    width: int,
+) -> None:
     """Write the odds of everything in the period; ``look_up`` must have run."""
     for k in range(n_needs):
-        _sum_up_need(table, need_block(table, k), k, width)
-    _excite_needs(table, excitation, n_needs, width)
-    _meet_contact(table, world, width)
-    _consider_leaving(table, world, width)
-    _expect_service(table, world, width)
+        _sum_up_need(table, need_block(table, k), need_kept(kept, k), k, width)
+    _excite_needs(table, kept, excitation, n_needs, width)
+    _meet_contact(table, kept, born, world, width)
+    _consider_leaving(table, kept, born, world, width)
+    _expect_service(table, kept, world, width)
     for k in range(n_needs):
-        _expect_need(table, need_block(table, k), world, k, n_needs, width)
+        kept_need, born_need = need_kept(kept, k), need_born(born, k)
+        _expect_need(
+            table, need_block(table, k), kept, kept_need, born, born_need, world, k, n_needs, width
+        )
 
 
 @stage
-def _sum_up_need(table: Array, of_need: Array, k: int, width: int) -> None:
+def _sum_up_need(
+    table: Array, of_need: Array, kept_need: Array, k: int, width: int
+) -> None:
     first = k == 0
     for j in range(used(width)):
-        need, relevance, strongest = of_need[NEED + j], table[RELEVANCE + j], table[STRONGEST_NEED + j]
+        need = wide(kept_need[NEED + j])
+        relevance, strongest = table[RELEVANCE + j], table[STRONGEST_NEED + j]
         relevance = 0.0 if first else relevance
         strongest = 0.0 if first else strongest
         table[RELEVANCE + j] = add_relevance(relevance, of_need[ACT_NEED + j], need)
@@ -99,65 +113,70 @@ def _sum_up_need(table: Array, of_need: Array, k: int, width: int) -> None:
 
 
 @sequence
-def _excite_needs(table: Array, excitation: Array, n_needs: int, width: int) -> None:
+def _excite_needs(
+    table: Array, kept: Array, excitation: Array, n_needs: int, width: int
+) -> None:
     for k in range(n_needs):
         for source in range(n_needs):
             weight = excitation[source, k]
             if weight > 0.0:
-                _excite_need(need_block(table, k), need_block(table, source), weight, width)
+                _excite_need(need_block(table, k), need_kept(kept, source), weight, width)
 
 
 @stage
-def _excite_need(of_need: Array, awake: Array, weight: float, width: int) -> None:
+def _excite_need(of_need: Array, kept_source: Array, weight: float, width: int) -> None:
     for j in range(used(width)):
-        of_need[EXCITEMENT + j] += weight * awake[NEED + j]
+        of_need[EXCITEMENT + j] += weight * wide(kept_source[NEED + j])
 
 
 @stage
-def _meet_contact(table: Array, world: World, width: int) -> None:
+def _meet_contact(table: Array, kept: Array, born: Array, world: World, width: int) -> None:
     scale, base = world.opt_out_scale, world.opt_out_base
     by_strain, by_loyalty = world.opt_out_strain, world.opt_out_loyalty
     for j in range(used(width)):
         outbound = table[ACT_OUTBOUND + j]
-        felt = strain(table[FATIGUE + j], table[TOLERANCE + j])
+        felt = strain(wide(kept[FATIGUE + j]), wide(born[TOLERANCE + j]))
         table[STRAIN + j] = felt
         table[P_NOTICE + j] = notice_probability(
-            table[ACT_REACH + j], table[ACT_ATTENTION + j], felt, outbound, table[ALIVE + j]
+            table[ACT_REACH + j], table[ACT_ATTENTION + j], felt, outbound, wide(kept[ALIVE + j])
         )
         table[P_RESPOND + j] = response_probability(
             table[ACT_RESPONSE_BASE + j], table[ACT_RESPONSE_SLOPE + j], table[RELEVANCE + j]
         )
         table[P_OPT_OUT + j] = opt_out_probability(
-            scale, base, by_strain, by_loyalty, felt, table[LOYALTY + j], outbound
+            scale, base, by_strain, by_loyalty, felt, wide(kept[LOYALTY + j]), outbound
         )
-        table[LOG_REFERENCE + j] = log(1.0 - table[REFERENCE + j])
+        table[LOG_REFERENCE + j] = log(1.0 - wide(kept[REFERENCE + j]))
 
 
 @stage
-def _consider_leaving(table: Array, world: World, width: int) -> None:
+def _consider_leaving(
+    table: Array, kept: Array, born: Array, world: World, width: int
+) -> None:
     by_loyalty, by_strain = world.leave_loyalty, world.leave_strain
     by_problem, by_wake_up = world.leave_problem, world.leave_wake_up
     scale, base = world.dropout_scale, world.dropout_base
     for j in range(used(width)):
-        loyalty = table[LOYALTY + j]
+        loyalty = wide(kept[LOYALTY + j])
         unhappy = discontent(
-            by_loyalty, by_strain, by_problem, loyalty, table[STRAIN + j], table[PROBLEM + j]
+            by_loyalty, by_strain, by_problem, loyalty, table[STRAIN + j], wide(kept[PROBLEM + j])
         )
         table[UNHAPPY + j] = unhappy
         table[WOKEN + j] = unhappy + wake_up(by_wake_up, table[ACT_OUTBOUND + j], loyalty)
         table[P_DROPOUT + j] = leaving_probability(
-            scale, base, table[LEAVING_PROPENSITY + j], unhappy, table[ALIVE + j]
+            scale, base, wide(born[LEAVING_PROPENSITY + j]), unhappy, wide(kept[ALIVE + j])
         )
 
 
 @stage
-def _expect_service(table: Array, world: World, width: int) -> None:
+def _expect_service(table: Array, kept: Array, world: World, width: int) -> None:
     hazard = world.problem_hazard
     scale, base, by_need = world.visit_scale, world.visit_base, world.visit_need
     by_problem, by_loyalty = world.visit_problem, world.visit_loyalty
     referral_rate = world.referral_rate
     for j in range(used(width)):
-        problem, loyalty, alive = table[PROBLEM + j], table[LOYALTY + j], table[ALIVE + j]
+        problem, loyalty = wide(kept[PROBLEM + j]), wide(kept[LOYALTY + j])
+        alive = wide(kept[ALIVE + j])
         table[P_PROBLEM + j] = problem_probability(hazard, problem, alive)
         table[P_VISIT + j] = visit_probability(
             scale,
@@ -175,7 +194,16 @@ def _expect_service(table: Array, world: World, width: int) -> None:
 
 @stage
 def _expect_need(
-    table: Array, of_need: Array, world: World, k: int, n_needs: int, width: int
+    table: Array,
+    of_need: Array,
+    kept: Array,
+    kept_need: Array,
+    born: Array,
+    born_need: Array,
+    world: World,
+    k: int,
+    n_needs: int,
+    width: int,
 ) -> None:
     here, count = np.float64(k + 1), np.float64(n_needs)
     intercept = world.purchase_intercept
@@ -184,21 +212,21 @@ def _expect_need(
     loss_aversion = world.loss_aversion
     false_rate, true_rate, rate = world.signal_false, world.signal_true, world.basket_rate
     for j in range(used(width)):
-        need, alive = of_need[NEED + j], table[ALIVE + j]
-        basket = indicator(table[OPEN_BASKET + j] == here)
+        need, alive = wide(kept_need[NEED + j]), wide(kept[ALIVE + j])
+        basket = indicator(wide(kept[OPEN_BASKET + j]) == here)
         utility = base_utility(
-            table[PURCHASE_PROPENSITY + j] + intercept,
+            wide(born[PURCHASE_PROPENSITY + j]) + intercept,
             by_need,
             by_awareness,
             by_loyalty,
             by_basket,
             need,
-            of_need[AWARENESS + j],
-            table[LOYALTY + j],
+            wide(kept_need[AWARENESS + j]),
+            wide(kept[LOYALTY + j]),
             basket,
             of_need[SEASON_UTILITY + j],
         )
-        psi = table[PRICE_SENSITIVITY + j]
+        psi = wide(born[PRICE_SENSITIVITY + j])
         speaks_to = of_need[ACT_NEED + j] * table[ACT_OFFER + j]
         deal = table[ACT_LOG_PRICE + j]
         log_price = deal if speaks_to > 0.0 else 0.0
@@ -209,7 +237,10 @@ def _expect_need(
         of_need[UTILITY_QUIET + j] = utility - psi * full
         of_need[UTILITY_NOTICED + j] = utility - psi * offered + push
         of_need[P_ARRIVAL + j] = arrival_probability(
-            of_need[ARRIVAL_RATE + j], of_need[SEASON_ARRIVAL + j], of_need[EXCITEMENT + j], alive
+            wide(born_need[ARRIVAL_RATE + j]),
+            of_need[SEASON_ARRIVAL + j],
+            of_need[EXCITEMENT + j],
+            alive,
         )
         of_need[P_SIGNAL + j] = signal_probability(false_rate, true_rate, need, alive)
         of_need[P_BASKET + j] = basket_probability(rate, need, count, alive)

@@ -12,7 +12,7 @@ period. The order never changes:
 6. live on   events -> next hidden state, and next records
 
 Every step works on a tile of ``LANES`` customers that lie side by side on the worktable
-(``nba_gym.lanes``): quantity ``LOYALTY`` of lane ``j`` is ``table[LOYALTY + j]``. The loops over
+(``nba_gym.lanes``): quantity ``LOYALTY`` of lane ``j`` is ``kept[LOYALTY + j]``. The loops over
 lanes are in the modules named below; the equations themselves are one-line functions without
 loops, one mechanism a file: ``response``, ``purchase``, ``needs``, ``relationship``, ``leaving``,
 ``service``.
@@ -28,17 +28,21 @@ from nba_gym.customer.look_up import look_up
 from nba_gym.customer.luck import draw_luck
 from nba_gym.customer.respond import respond
 from nba_gym.engagement.rules import update_conditions
+from nba_gym.lanes import row
 from nba_gym.records.features import observe_history
 from nba_gym.records.history import update_history
 from nba_gym.records.ledger import settle
+from nba_gym.records.places import ANY_CONTACT
 from nba_gym.scenario.parameters import Array, World
 
 
 @sequence
 def live_one_period(
     table: Array,
-    words: Array,
     tray: Array,
+    kept: Array,
+    born: Array,
+    bits: Array,
     identity: Array,
     rules: Rules,
     world: World,
@@ -50,8 +54,10 @@ def live_one_period(
 
     Args:
         table: Worktable; ``ACTION`` holds what step 2 decided for each lane.
-        words: Bit histories of the tile.
         tray: Scratch.
+        kept: State and history of the tile.
+        born: Traits of the tile.
+        bits: Bit histories of the tile.
         identity: Seeds and customer numbers of the tile.
         rules: The scenario as arrays.
         world: All scalar coefficients of the scenario.
@@ -60,27 +66,39 @@ def live_one_period(
         width: Lanes in use.
     """
     # 3. respond: what is this action, and how likely is everything now?
-    look_up(table, rules.cards, rules.season_cards, tray, n_needs, width)
-    respond(table, rules.excitation, world, n_needs, width)
+    look_up(table, kept, born, rules.cards, rules.season_cards, tray, n_needs, width)
+    respond(table, kept, born, rules.excitation, world, n_needs, width)
 
     # 4. draw: what happens, given this customer's luck?
-    draw_luck(table, identity, n_needs, width)
+    draw_luck(table, kept, identity, n_needs, width)
     draw_events(
-        table, rules.needs, rules.channels, rules.spend_noise, world, n_needs, n_channels, width
+        table,
+        kept,
+        born,
+        rules.needs,
+        rules.channels,
+        rules.spend_noise,
+        world,
+        n_needs,
+        n_channels,
+        width,
     )
 
     # 5. settle: what is it worth?
-    settle(table, rules.needs, world, width)
+    settle(table, kept, rules.needs, world, width)
 
     # 6. live on: how does it change the customer, and what do the records keep of it?
-    live_on(table, world, n_needs, width)
-    update_history(table, words, rules.channels, world, n_needs, n_channels, width)
+    live_on(table, kept, born, world, n_needs, width)
+    update_history(table, kept, bits, rules.channels, world, n_needs, n_channels, width)
 
 
 @sequence
 def observe(
     table: Array,
-    words: Array,
+    kept: Array,
+    bits: Array,
+    conditions: Array,
+    view: Array,
     rules: Rules,
     world: World,
     n_needs: int,
@@ -90,18 +108,23 @@ def observe(
     """Step 1 for a tile of customers: the features, and the rules that are broken now.
 
     Args:
-        table: Worktable; the history is read, the features are written.
-        words: Bit histories; the conditions are written.
+        table: Worktable; what the history was before rounding.
+        kept: State and history of the tile.
+        bits: Bit histories of the tile.
+        conditions: Written: the broken rules of each lane.
+        view: Written: the features.
         rules: The scenario as arrays.
         world: All scalar coefficients of the scenario.
         n_needs: Needs in use.
         n_channels: Channels in use.
         width: Lanes in use.
     """
-    observe_history(table, words, rules.waves, world, n_needs, n_channels, width)
+    observe_history(table, kept, bits, view, rules.waves, world, n_needs, n_channels, width)
     update_conditions(
-        table,
-        words,
+        kept,
+        bits,
+        conditions,
+        row(table, ANY_CONTACT),
         rules.channels,
         rules.windows,
         rules.shut,

@@ -20,7 +20,17 @@ from nba_gym.customer.places import (
     PROBLEM,
     REFERENCE,
 )
-from nba_gym.lanes import LANES, MAX_CHANNELS, MAX_NEEDS, channel_block, lanes_for, need_block, used
+from nba_gym.lanes import (
+    LANES,
+    MAX_CHANNELS,
+    MAX_NEEDS,
+    channel_block,
+    channels_born,
+    lanes_for,
+    need_born,
+    need_kept,
+    used,
+)
 from nba_gym.randomness import philox, uniform
 from nba_gym.records.places import START_COMMITMENT, START_CONSENT, START_PHASE
 from nba_gym.scenario.parameters import (
@@ -106,6 +116,8 @@ def _draw_levels(luck: Array, tables: Array, links: Array, levels: Array, n_trai
 @stage
 def draw_birth(
     table: Array,
+    kept: Array,
+    born: Array,
     tray: Array,
     j: int,
     seed: int,
@@ -131,22 +143,22 @@ def draw_birth(
             persona = p + 1
     n_traits = _FIRST_ATTENTION + n_channels + n_needs
     _draw_levels(luck, traits[persona], links[persona], levels, n_traits)
-    table[PERSONA + j] = np.float64(persona)
+    born[PERSONA + j] = np.float64(persona)
     for i in range(_FIRST_ATTENTION):
-        table[PRICE_SENSITIVITY + i * LANES + j] = levels[i]
-    table[LOYALTY + j] = table[BASELINE_LOYALTY + j]
-    table[FATIGUE + j] = 0.0
-    table[REFERENCE + j] = 0.0
-    table[PROBLEM + j] = 0.0
-    table[ALIVE + j] = 1.0
+        born[PRICE_SENSITIVITY + i * LANES + j] = levels[i]
+    kept[LOYALTY + j] = born[BASELINE_LOYALTY + j]
+    kept[FATIGUE + j] = 0.0
+    kept[REFERENCE + j] = 0.0
+    kept[PROBLEM + j] = 0.0
+    kept[ALIVE + j] = 1.0
     for k in range(n_needs):
-        of_need = need_block(table, k)
-        of_need[ARRIVAL_RATE + j] = levels[_FIRST_ATTENTION + n_channels + k]
-        of_need[NEED + j] = 2.0 * world.need_start * luck[_LUCK_NEED + k]
-        of_need[AWARENESS + j] = world.awareness_start
+        kept_need = need_kept(kept, k)
+        need_born(born, k)[ARRIVAL_RATE + j] = levels[_FIRST_ATTENTION + n_channels + k]
+        kept_need[NEED + j] = 2.0 * world.need_start * luck[_LUCK_NEED + k]
+        kept_need[AWARENESS + j] = world.awareness_start
     table[START_PHASE + j] = world.spread_start * np.floor(luck[1] * world.cycle)
     table[START_COMMITMENT + j] = np.floor(luck[2] * world.first_commitment)
     for c in range(n_channels):
-        of_channel = channel_block(table, c)
-        of_channel[ATTENTION + j] = levels[_FIRST_ATTENTION + c]
-        of_channel[START_CONSENT + j] = indicator(luck[_LUCK_CONSENT + c] < channels[c, OPT_IN])
+        channels_born(born, n_needs)[ATTENTION + c * LANES + j] = levels[_FIRST_ATTENTION + c]
+        permits = luck[_LUCK_CONSENT + c] < channels[c, OPT_IN]
+        channel_block(table, c)[START_CONSENT + j] = indicator(permits)

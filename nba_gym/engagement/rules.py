@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 
 from nba_gym.arithmetic import count_bits
 from nba_gym.compiled import scalar, sequence, stage
-from nba_gym.lanes import LANES, MAX_CHANNELS, MAX_NEEDS, channel_block, row, used
+from nba_gym.lanes import LANES, MAX_CHANNELS, MAX_NEEDS, channel_kept, row, used, wide
 from nba_gym.records.places import (
     ANSWER_AGE,
-    ANY_CONTACT_BITS,
     COMMITMENT,
     COMPLAINT,
-    CONDITIONS,
     CONSENT,
     CONTACT_BITS,
     CUSTOMER,
@@ -78,8 +76,10 @@ def all_but(number: float, first: int, count: int) -> int:
 
 @sequence
 def update_conditions(
-    table: Array,
-    words: Array,
+    kept: Array,
+    bits: Array,
+    conditions: Array,
+    anywhere: Array,
     channels: Array,
     windows: Array,
     shut: Array,
@@ -91,8 +91,10 @@ def update_conditions(
     """Write the conditions of a tile of customers: one bit for each rule broken now.
 
     Args:
-        table: Worktable; history is read.
-        words: Bit histories; ``CONDITIONS`` is written.
+        kept: History.
+        bits: Bit histories.
+        conditions: Written: one word a lane.
+        anywhere: Scratch: contacts on any channel, one number a lane.
         channels: Channel table.
         windows: Bit masks of the contact windows, ``(n_channels + 1,)``, the last for all.
         shut: Conditions of the seasons by phase, ``(cycle,)``.
@@ -102,35 +104,47 @@ def update_conditions(
         width: Lanes in use.
     """
     for c in range(n_channels):
-        past, cap, window = row(words, CONTACT_BITS + c * LANES), channels[c, CAP], windows[c]
-        _channel_conditions(channel_block(table, c), past, words, c, cap, window, width)
+        past, cap, window = row(bits, CONTACT_BITS + c * LANES), channels[c, CAP], windows[c]
+        kept_channel = channel_kept(kept, n_needs, c)
+        _channel_conditions(kept_channel, past, conditions, anywhere, c, cap, window, width)
     total = windows[n_channels]
-    _customer_conditions(table, words, total, shut, world, n_needs, n_channels, width)
+    _customer_conditions(
+        kept, conditions, anywhere, total, shut, world, n_needs, n_channels, width
+    )
 
 
 @stage
 def _channel_conditions(
-    of_channel: Array, past: Array, words: Array, c: int, cap: float, window: int, width: int
+    kept_channel: Array,
+    past: Array,
+    conditions: Array,
+    anywhere: Array,
+    c: int,
+    cap: float,
+    window: int,
+    width: int,
 ) -> None:
     no_consent, capped = np.uint64(_NO_CONSENT + c), np.uint64(_CAP_REACHED + c)
     paused = np.uint64(_PAUSED + c)
     first, limit = c == 0, np.int64(cap)
     for j in range(used(width)):
-        contacts = np.int64(count_bits(past[j] & window))
-        word, anywhere = words[CONDITIONS + j], words[ANY_CONTACT_BITS + j]
+        bits = np.uint64(past[j])
+        contacts = np.int64(count_bits(bits & window))
+        word, others = conditions[j], np.uint64(anywhere[j])
         word = _ZERO if first else word
-        anywhere = _ZERO if first else anywhere
-        word |= bit_if(of_channel[CONSENT + j] <= 0.0, no_consent)
+        others = _ZERO if first else others
+        word |= bit_if(wide(kept_channel[CONSENT + j]) <= 0.0, no_consent)
         word |= bit_if(contacts >= limit, capped)
-        word |= bit_if(of_channel[PAUSE + j] > 0.0, paused)
-        words[CONDITIONS + j] = word
-        words[ANY_CONTACT_BITS + j] = anywhere | past[j]
+        word |= bit_if(wide(kept_channel[PAUSE + j]) > 0.0, paused)
+        conditions[j] = word
+        anywhere[j] = others | bits
 
 
 @stage
 def _customer_conditions(
-    table: Array,
-    words: Array,
+    kept: Array,
+    conditions: Array,
+    anywhere: Array,
     window: int,
     shut: Array,
     world: World,
@@ -142,32 +156,31 @@ def _customer_conditions(
     near, contract = world.renewal_window, world.contract
     limit = np.int64(world.total_contacts)
     for j in range(used(width)):
-        complaint, basket = table[COMPLAINT + j] > 0.0, table[OPEN_BASKET + j]
-        contacts = np.int64(count_bits(words[ANY_CONTACT_BITS + j] & window))
-        word = words[CONDITIONS + j] | shut[np.uint64(np.int64(table[PHASE + j]))]
+        complaint, basket = wide(kept[COMPLAINT + j]) > 0.0, wide(kept[OPEN_BASKET + j])
+        contacts = np.int64(count_bits(np.uint64(anywhere[j]) & window))
+        word = conditions[j] | shut[np.uint64(np.int64(wide(kept[PHASE + j])))]
         word |= bit_if(contacts >= limit, _TOTAL)
-        word |= bit_if(table[CUSTOMER + j] <= 0.0, _CUSTOMER)
+        word |= bit_if(wide(kept[CUSTOMER + j]) <= 0.0, _CUSTOMER)
         word |= bit_if(complaint, _NO_COMPLAINT)
         word |= bit_if(not complaint, _COMPLAINT)
         word |= bit_if(basket <= 0.0, _BASKET)
         word |= bit_if(basket > 0.0, _NO_BASKET)
         word |= all_but(basket, _NO_BASKET_FOR, n_needs)
-        word |= all_but(table[VISITING + j], _NOT_VISITING, n_channels)
-        word |= bit_if(table[FREQUENCY + j] <= 0.0, _PURCHASED)
-        word |= bit_if(table[RECENCY + j] < recent, _NO_RECENT_PURCHASE)
-        word |= bit_if(table[ANSWER_AGE + j] < answer, _NO_RECENT_ANSWER)
-        word |= bit_if(table[COMMITMENT + j] * contract > near, _NEAR_RENEWAL)
-        words[CONDITIONS + j] = word
+        word |= all_but(wide(kept[VISITING + j]), _NOT_VISITING, n_channels)
+        word |= bit_if(wide(kept[FREQUENCY + j]) <= 0.0, _PURCHASED)
+        word |= bit_if(wide(kept[RECENCY + j]) < recent, _NO_RECENT_PURCHASE)
+        word |= bit_if(wide(kept[ANSWER_AGE + j]) < answer, _NO_RECENT_ANSWER)
+        word |= bit_if(wide(kept[COMMITMENT + j]) * contract > near, _NEAR_RENEWAL)
+        conditions[j] = word
 
 
 @stage
-def write_masks(words: Array, blocked_by: Array, masks: Array, first: int, count: int) -> None:
+def write_masks(conditions: Array, blocked_by: Array, masks: Array, count: int) -> None:
     """Write the action mask of a tile: 1 where an action is allowed. Waiting always is."""
-    n = blocked_by.shape[0]
     for j in range(count):
-        conditions = words[CONDITIONS + j]
-        for a in range(n):
-            masks[first + j, a] = (conditions & blocked_by[a]) == _ZERO
+        word = conditions[j]
+        for a in range(blocked_by.shape[0]):
+            masks[j, a] = (word & blocked_by[a]) == _ZERO
 
 
 @dataclass(frozen=True)

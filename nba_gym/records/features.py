@@ -8,24 +8,38 @@ import numpy as np
 
 from nba_gym.arithmetic import count_bits, indicator
 from nba_gym.compiled import scalar, sequence, stage
-from nba_gym.lanes import LANES, Kind, PlaceBook, channel_block, need_block, row, used
+from nba_gym.lanes import (
+    LANES,
+    Kind,
+    PlaceBook,
+    channel_kept,
+    channel_view,
+    need_block,
+    need_kept,
+    need_view,
+    row,
+    used,
+    wide,
+)
 from nba_gym.records import places
 from nba_gym.records.places import (
     ANSWER_AGE,
     ANSWER_LOYALTY,
     ANSWER_NEED,
     BASKET_AGE,
-    BOUGHT,
+    BOUGHT_NOW,
     COMMITMENT,
     COMPLAINT,
     COMPLAINT_AGE,
     CONSENT,
     CONTACT_BITS,
+    CONTACTS_LONG,
+    CONTACTS_SHORT,
     COUPON,
     DEAL_SHARE,
     FREQUENCY,
     IGNORED,
-    INFORMED,
+    INFORMED_NOW,
     OPEN_BASKET,
     PHASE,
     PURCHASE_BITS,
@@ -33,16 +47,16 @@ from nba_gym.records.places import (
     RESPONSE_BITS,
     SIGNALS,
     SINCE_CONTACT,
-    SPEND,
+    SPEND_NOW,
     TENURE,
     VISITING,
 )
 from nba_gym.scenario.parameters import Array, World
 from nba_gym.scenario.schema import Scenario
 
-BOOK = PlaceBook("customer", places.BOOK.end)
-NEEDS = PlaceBook("need", places.NEEDS.end)
-CHANNELS = PlaceBook("channel", places.CHANNELS.end)
+BOOK = PlaceBook("view", "customer")
+NEEDS = PlaceBook("view", "need")
+CHANNELS = PlaceBook("view", "channel")
 SHORT_WINDOW = 4
 """Periods in the short window of counts."""
 LONG_WINDOW = 13
@@ -126,7 +140,9 @@ def freshness(age: float, half: float) -> float:
 @sequence
 def observe_history(
     table: Array,
-    words: Array,
+    kept: Array,
+    bits: Array,
+    view: Array,
     waves: Array,
     world: World,
     n_needs: int,
@@ -136,93 +152,109 @@ def observe_history(
     """Step 1: from the history to the features, for a tile of customers.
 
     Args:
-        table: Worktable; history is read, features are written.
-        words: Bit histories.
+        table: What the history was before rounding.
+        kept: History.
+        bits: Bit histories.
+        view: Features are written here.
         waves: Sine and cosine of the season, ``(cycle, 2)``.
         world: Parameters.
         n_needs: Needs in use.
         n_channels: Channels in use.
         width: Lanes in use.
     """
-    _observe_season(table, waves, width)
-    _observe_purchases(table, words, world, width)
-    _observe_service(table, width)
+    _observe_season(kept, view, waves, width)
+    _observe_purchases(table, kept, bits, view, world, width)
+    _observe_service(kept, view, width)
     for c in range(n_channels):
-        contacts = row(words, CONTACT_BITS + c * LANES)
-        _observe_channel(table, channel_block(table, c), contacts, c, width)
+        contacts, kept_channel = row(bits, CONTACT_BITS + c * LANES), channel_kept(kept, n_needs, c)
+        _observe_channel(table, kept, kept_channel, contacts, view, channel_view(view, c), c, width)
     for k in range(n_needs):
-        _observe_need(table, need_block(table, k), k, width)
+        _observe_need(kept, need_block(table, k), need_kept(kept, k), need_view(view, k), k, width)
 
 
 @stage
-def _observe_season(table: Array, waves: Array, width: int) -> None:
+def _observe_season(kept: Array, view: Array, waves: Array, width: int) -> None:
     for j in range(used(width)):
-        phase = np.uint64(np.int64(table[PHASE + j]))
-        table[F_SEASON_SIN + j] = waves[phase, 0]
-        table[F_SEASON_COS + j] = waves[phase, 1]
+        phase = np.uint64(np.int64(wide(kept[PHASE + j])))
+        view[F_SEASON_SIN + j] = waves[phase, 0]
+        view[F_SEASON_COS + j] = waves[phase, 1]
 
 
 @stage
-def _observe_purchases(table: Array, words: Array, world: World, width: int) -> None:
+def _observe_purchases(
+    table: Array, kept: Array, bits: Array, view: Array, world: World, width: int
+) -> None:
     typical = world.typical_spend
     for j in range(used(width)):
-        frequency = table[FREQUENCY + j]
-        mean_spend = table[SPEND + j] / (frequency + 1e-9)
-        table[F_TENURE + j] = saturate(table[TENURE + j], 26.0)
-        table[F_RECENCY + j] = saturate(table[RECENCY + j], 8.0)
-        table[F_FREQUENCY + j] = saturate(frequency, 5.0)
-        table[F_SPEND + j] = saturate(mean_spend, typical)
-        table[F_COUPON + j] = table[COUPON + j]
-        table[F_DEAL_SHARE + j] = table[DEAL_SHARE + j]
-        bits = words[PURCHASE_BITS + j]
-        short, long = count_bits(bits & _SHORT), count_bits(bits & _LONG)
-        responses = count_bits(words[RESPONSE_BITS + j] & _LONG)
-        table[F_PURCHASES_SHORT + j] = np.float64(np.int64(short)) * (1.0 / SHORT_WINDOW)
-        table[F_PURCHASES_LONG + j] = np.float64(np.int64(long)) * (1.0 / LONG_WINDOW)
-        table[F_RESPONSES + j] = np.float64(np.int64(responses)) * (1.0 / LONG_WINDOW)
+        frequency = wide(kept[FREQUENCY + j])
+        mean_spend = table[SPEND_NOW + j] / (frequency + 1e-9)
+        view[F_TENURE + j] = saturate(wide(kept[TENURE + j]), 26.0)
+        view[F_RECENCY + j] = saturate(wide(kept[RECENCY + j]), 8.0)
+        view[F_FREQUENCY + j] = saturate(frequency, 5.0)
+        view[F_SPEND + j] = saturate(mean_spend, typical)
+        view[F_COUPON + j] = wide(kept[COUPON + j])
+        view[F_DEAL_SHARE + j] = wide(kept[DEAL_SHARE + j])
+        purchases = np.uint64(bits[PURCHASE_BITS + j])
+        short, long = count_bits(purchases & _SHORT), count_bits(purchases & _LONG)
+        responses = count_bits(np.uint64(bits[RESPONSE_BITS + j]) & _LONG)
+        view[F_PURCHASES_SHORT + j] = np.float64(np.int64(short)) * (1.0 / SHORT_WINDOW)
+        view[F_PURCHASES_LONG + j] = np.float64(np.int64(long)) * (1.0 / LONG_WINDOW)
+        view[F_RESPONSES + j] = np.float64(np.int64(responses)) * (1.0 / LONG_WINDOW)
 
 
 @stage
-def _observe_service(table: Array, width: int) -> None:
+def _observe_service(kept: Array, view: Array, width: int) -> None:
     for j in range(used(width)):
-        table[F_SINCE_CONTACT + j] = saturate(table[SINCE_CONTACT + j], 4.0)
-        table[F_COMPLAINT + j] = table[COMPLAINT + j]
-        table[F_COMPLAINT_AGE + j] = freshness(table[COMPLAINT_AGE + j], 4.0)
-        table[F_COMMITMENT + j] = saturate(table[COMMITMENT + j], 6.0)
-        table[F_RENEWAL + j] = indicator(table[COMMITMENT + j] <= 0.0)
-        table[F_ANSWER_FRESH + j] = freshness(table[ANSWER_AGE + j], 8.0)
-        table[F_ANSWER_LOYALTY + j] = table[ANSWER_LOYALTY + j]
+        view[F_SINCE_CONTACT + j] = saturate(wide(kept[SINCE_CONTACT + j]), 4.0)
+        view[F_COMPLAINT + j] = wide(kept[COMPLAINT + j])
+        view[F_COMPLAINT_AGE + j] = freshness(wide(kept[COMPLAINT_AGE + j]), 4.0)
+        view[F_COMMITMENT + j] = saturate(wide(kept[COMMITMENT + j]), 6.0)
+        view[F_RENEWAL + j] = indicator(wide(kept[COMMITMENT + j]) <= 0.0)
+        view[F_ANSWER_FRESH + j] = freshness(wide(kept[ANSWER_AGE + j]), 8.0)
+        view[F_ANSWER_LOYALTY + j] = wide(kept[ANSWER_LOYALTY + j])
 
 
 @stage
 def _observe_channel(
-    table: Array, of_channel: Array, contacts: Array, c: int, width: int
+    table: Array,
+    kept: Array,
+    kept_channel: Array,
+    contacts: Array,
+    view: Array,
+    view_channel: Array,
+    c: int,
+    width: int,
 ) -> None:
     here, first = np.float64(c + 1), c == 0
     for j in range(used(width)):
-        of_channel[F_CONSENT + j] = of_channel[CONSENT + j]
-        of_channel[F_IGNORED + j] = saturate(of_channel[IGNORED + j], 2.0)
-        of_channel[F_VISITING + j] = indicator(table[VISITING + j] == here)
-        short = np.float64(np.int64(count_bits(contacts[j] & _SHORT))) * (1.0 / SHORT_WINDOW)
-        long = np.float64(np.int64(count_bits(contacts[j] & _LONG))) * (1.0 / LONG_WINDOW)
-        of_channel[F_CONTACTS + j] = short
-        all_short, all_long = table[F_CONTACTS_SHORT + j], table[F_CONTACTS_LONG + j]
-        all_short = 0.0 if first else all_short
-        all_long = 0.0 if first else all_long
-        table[F_CONTACTS_SHORT + j] = all_short + short
-        table[F_CONTACTS_LONG + j] = all_long + long
+        view_channel[F_CONSENT + j] = wide(kept_channel[CONSENT + j])
+        view_channel[F_IGNORED + j] = saturate(wide(kept_channel[IGNORED + j]), 2.0)
+        view_channel[F_VISITING + j] = indicator(wide(kept[VISITING + j]) == here)
+        past = np.uint64(contacts[j])
+        short = np.float64(np.int64(count_bits(past & _SHORT))) * (1.0 / SHORT_WINDOW)
+        long = np.float64(np.int64(count_bits(past & _LONG))) * (1.0 / LONG_WINDOW)
+        view_channel[F_CONTACTS + j] = short
+        all_short, all_long = table[CONTACTS_SHORT + j], table[CONTACTS_LONG + j]
+        all_short = short if first else all_short + short
+        all_long = long if first else all_long + long
+        table[CONTACTS_SHORT + j] = all_short
+        table[CONTACTS_LONG + j] = all_long
+        view[F_CONTACTS_SHORT + j] = all_short
+        view[F_CONTACTS_LONG + j] = all_long
 
 
 @stage
-def _observe_need(table: Array, of_need: Array, k: int, width: int) -> None:
+def _observe_need(
+    kept: Array, of_need: Array, kept_need: Array, view_need: Array, k: int, width: int
+) -> None:
     here = np.float64(k + 1)
     for j in range(used(width)):
-        fresh = freshness(table[BASKET_AGE + j], 1.0)
-        of_need[F_SIGNALS + j] = of_need[SIGNALS + j]
-        of_need[F_BOUGHT + j] = saturate(of_need[BOUGHT + j], 1.0)
-        of_need[F_INFORMED + j] = saturate(of_need[INFORMED + j], 1.0)
-        of_need[F_ANSWER_NEED + j] = of_need[ANSWER_NEED + j]
-        of_need[F_BASKET + j] = fresh if table[OPEN_BASKET + j] == here else 0.0
+        fresh = freshness(wide(kept[BASKET_AGE + j]), 1.0)
+        view_need[F_SIGNALS + j] = wide(kept_need[SIGNALS + j])
+        view_need[F_BOUGHT + j] = saturate(of_need[BOUGHT_NOW + j], 1.0)
+        view_need[F_INFORMED + j] = saturate(of_need[INFORMED_NOW + j], 1.0)
+        view_need[F_ANSWER_NEED + j] = wide(kept_need[ANSWER_NEED + j])
+        view_need[F_BASKET + j] = fresh if wide(kept[OPEN_BASKET + j]) == here else 0.0
 
 
 def feature_table(scenario: Scenario) -> list[tuple[Feature, int]]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from nba_gym.arithmetic import indicator
 from nba_gym.compiled import scalar, sequence, stage
-from nba_gym.lanes import LANES, channel_block, need_block, row, used
+from nba_gym.lanes import LANES, channel_block, channel_kept, need_block, need_kept, row, used, wide
 from nba_gym.records.places import (
     ACCEPTED,
     ACT_CHANNEL,
@@ -20,6 +20,7 @@ from nba_gym.records.places import (
     BASKET,
     BASKET_AGE,
     BOUGHT,
+    BOUGHT_NOW,
     CANCELLED,
     COMMITMENT,
     COMPLAINED,
@@ -33,6 +34,7 @@ from nba_gym.records.places import (
     FREQUENCY,
     IGNORED,
     INFORMED,
+    INFORMED_NOW,
     LIST_SPEND,
     NEED_BOUGHT,
     OPEN_BASKET,
@@ -53,6 +55,7 @@ from nba_gym.records.places import (
     SINCE_CONTACT,
     SOLVED,
     SPEND,
+    SPEND_NOW,
     START_COMMITMENT,
     START_CONSENT,
     START_PHASE,
@@ -110,45 +113,67 @@ def push_bit(word: int, happened: float) -> int:
 
 
 @stage
-def begin_history(table: Array, words: Array, j: int, n_needs: int, n_channels: int) -> None:
+def begin_history(
+    table: Array, kept: Array, bits: Array, j: int, n_needs: int, n_channels: int
+) -> None:
     """Lay out the history of a newly acquired customer in lane ``j``, from the birth record."""
-    table[TENURE + j] = 0.0
-    table[PHASE + j] = table[START_PHASE + j]
-    table[CUSTOMER + j] = 1.0
-    table[RECENCY + j] = 0.0
-    table[FREQUENCY + j] = 0.0
-    table[SPEND + j] = 0.0
-    table[SINCE_CONTACT + j] = NEVER
-    table[COUPON + j] = 0.0
-    table[DEAL_SHARE + j] = 0.0
-    table[COMPLAINT + j] = 0.0
-    table[COMPLAINT_AGE + j] = NEVER
-    table[OPEN_BASKET + j] = 0.0
-    table[BASKET_AGE + j] = NEVER
-    table[VISITING + j] = 0.0
-    table[COMMITMENT + j] = table[START_COMMITMENT + j]
-    table[ANSWER_AGE + j] = NEVER
-    table[ANSWER_LOYALTY + j] = 0.0
+    kept[TENURE + j] = 0.0
+    kept[PHASE + j] = table[START_PHASE + j]
+    kept[CUSTOMER + j] = 1.0
+    kept[RECENCY + j] = 0.0
+    kept[FREQUENCY + j] = 0.0
+    kept[SPEND + j] = 0.0
+    table[SPEND_NOW + j] = 0.0
+    kept[SINCE_CONTACT + j] = NEVER
+    kept[COUPON + j] = 0.0
+    kept[DEAL_SHARE + j] = 0.0
+    kept[COMPLAINT + j] = 0.0
+    kept[COMPLAINT_AGE + j] = NEVER
+    kept[OPEN_BASKET + j] = 0.0
+    kept[BASKET_AGE + j] = NEVER
+    kept[VISITING + j] = 0.0
+    kept[COMMITMENT + j] = table[START_COMMITMENT + j]
+    kept[ANSWER_AGE + j] = NEVER
+    kept[ANSWER_LOYALTY + j] = 0.0
     for c in range(n_channels):
-        of_channel = channel_block(table, c)
-        of_channel[CONSENT + j] = of_channel[START_CONSENT + j]
-        of_channel[IGNORED + j] = 0.0
-        of_channel[PAUSE + j] = 0.0
-        words[CONTACT_BITS + c * LANES + j] = np.uint64(0)
+        kept_channel = channel_kept(kept, n_needs, c)
+        kept_channel[CONSENT + j] = channel_block(table, c)[START_CONSENT + j]
+        kept_channel[IGNORED + j] = 0.0
+        kept_channel[PAUSE + j] = 0.0
+        bits[CONTACT_BITS + c * LANES + j] = 0
     for k in range(n_needs):
-        of_need = need_block(table, k)
-        of_need[SIGNALS + j] = 0.0
-        of_need[BOUGHT + j] = 0.0
-        of_need[INFORMED + j] = 0.0
-        of_need[ANSWER_NEED + j] = 0.0
-    words[RESPONSE_BITS + j] = np.uint64(0)
-    words[PURCHASE_BITS + j] = np.uint64(0)
+        kept_need, of_need = need_kept(kept, k), need_block(table, k)
+        of_need[BOUGHT_NOW + j] = 0.0
+        of_need[INFORMED_NOW + j] = 0.0
+        kept_need[SIGNALS + j] = 0.0
+        kept_need[BOUGHT + j] = 0.0
+        kept_need[INFORMED + j] = 0.0
+        kept_need[ANSWER_NEED + j] = 0.0
+    bits[RESPONSE_BITS + j] = 0
+    bits[PURCHASE_BITS + j] = 0
+
+
+@sequence
+def recall_history(table: Array, kept: Array, n_needs: int, width: int) -> None:
+    """Write what an observation needs beside the stored history; ``update_history`` does, too."""
+    _recall(row(table, SPEND_NOW), row(kept, SPEND), width)
+    for k in range(n_needs):
+        kept_need, of_need = need_kept(kept, k), need_block(table, k)
+        _recall(row(of_need, BOUGHT_NOW), row(kept_need, BOUGHT), width)
+        _recall(row(of_need, INFORMED_NOW), row(kept_need, INFORMED), width)
+
+
+@stage
+def _recall(now: Array, stored: Array, width: int) -> None:
+    for j in range(used(width)):
+        now[j] = wide(stored[j])
 
 
 @sequence
 def update_history(
     table: Array,
-    words: Array,
+    kept: Array,
+    bits: Array,
     channels: Array,
     world: World,
     n_needs: int,
@@ -156,76 +181,78 @@ def update_history(
     width: int,
 ) -> None:
     """Step 6, visible: from this period's events to the next history, for a tile of customers."""
-    _update_dates(table, words, world, width)
-    _update_purchases(table, width)
-    _update_service(table, world, width)
+    _update_dates(table, kept, bits, world, width)
+    _update_purchases(table, kept, width)
+    _update_service(table, kept, world, width)
     for c in range(n_channels):
-        contacts = row(words, CONTACT_BITS + c * LANES)
+        contacts, kept_channel = row(bits, CONTACT_BITS + c * LANES), channel_kept(kept, n_needs, c)
         pause_after, pause_for = channels[c, PAUSE_AFTER], channels[c, PAUSE_FOR]
-        _update_channel(table, channel_block(table, c), contacts, c, pause_after, pause_for, width)
+        _update_channel(table, kept_channel, contacts, c, pause_after, pause_for, width)
     for k in range(n_needs):
-        _update_need(table, need_block(table, k), world, k, width)
+        _update_need(table, need_block(table, k), need_kept(kept, k), world, k, width)
 
 
 @stage
-def _update_dates(table: Array, words: Array, world: World, width: int) -> None:
+def _update_dates(table: Array, kept: Array, bits: Array, world: World, width: int) -> None:
     cycle = world.cycle
     renewal, recommit = world.renewal_periods, world.recommit_periods
     for j in range(used(width)):
         bought = indicator(table[PURCHASES + j] > 0.0)
-        table[TENURE + j] += 1.0
-        phase = table[PHASE + j] + 1.0
+        kept[TENURE + j] = wide(kept[TENURE + j]) + 1.0
+        phase = wide(kept[PHASE + j]) + 1.0
         first = phase - cycle
-        table[PHASE + j] = first if phase >= cycle else phase
-        table[CUSTOMER + j] *= 1.0 - table[CANCELLED + j]
-        table[RECENCY + j] = update_age(table[RECENCY + j], bought)
-        table[SINCE_CONTACT + j] = update_age(table[SINCE_CONTACT + j], table[SENT + j])
-        table[COMMITMENT + j] = next_commitment(
-            table[COMMITMENT + j], table[ACCEPTED + j], renewal, recommit
+        kept[PHASE + j] = first if phase >= cycle else phase
+        kept[CUSTOMER + j] = wide(kept[CUSTOMER + j]) * (1.0 - table[CANCELLED + j])
+        kept[RECENCY + j] = update_age(wide(kept[RECENCY + j]), bought)
+        kept[SINCE_CONTACT + j] = update_age(wide(kept[SINCE_CONTACT + j]), table[SENT + j])
+        kept[COMMITMENT + j] = next_commitment(
+            wide(kept[COMMITMENT + j]), table[ACCEPTED + j], renewal, recommit
         )
-        words[RESPONSE_BITS + j] = push_bit(words[RESPONSE_BITS + j], table[RESPONDED + j])
-        words[PURCHASE_BITS + j] = push_bit(words[PURCHASE_BITS + j], bought)
+        bits[RESPONSE_BITS + j] = push_bit(bits[RESPONSE_BITS + j], table[RESPONDED + j])
+        bits[PURCHASE_BITS + j] = push_bit(bits[PURCHASE_BITS + j], bought)
 
 
 @stage
-def _update_purchases(table: Array, width: int) -> None:
+def _update_purchases(table: Array, kept: Array, width: int) -> None:
     for j in range(used(width)):
         bought = indicator(table[PURCHASES + j] > 0.0)
-        table[FREQUENCY + j] += table[PURCHASES + j]
-        table[SPEND + j] += table[LIST_SPEND + j]
-        share = smooth(table[DEAL_SHARE + j], 0.7, table[REDEEMED + j])
-        before = table[DEAL_SHARE + j]
-        table[DEAL_SHARE + j] = share if bought > 0.0 else before
+        kept[FREQUENCY + j] = wide(kept[FREQUENCY + j]) + table[PURCHASES + j]
+        spend = wide(kept[SPEND + j]) + table[LIST_SPEND + j]
+        kept[SPEND + j] = spend
+        table[SPEND_NOW + j] = spend
+        share = smooth(wide(kept[DEAL_SHARE + j]), 0.7, table[REDEEMED + j])
+        before = wide(kept[DEAL_SHARE + j])
+        kept[DEAL_SHARE + j] = share if bought > 0.0 else before
         offered = table[SENT + j] * table[ACT_DISCOUNT + j]
-        table[COUPON + j] = smooth(table[COUPON + j], 0.85, offered)
+        kept[COUPON + j] = smooth(wide(kept[COUPON + j]), 0.85, offered)
 
 
 @stage
-def _update_service(table: Array, world: World, width: int) -> None:
+def _update_service(table: Array, kept: Array, world: World, width: int) -> None:
     basket_periods = world.basket_periods
     for j in range(used(width)):
-        open_before = table[COMPLAINT + j]
+        open_before = wide(kept[COMPLAINT + j])
         news = table[COMPLAINED + j]
         open_after = (open_before + (1.0 - open_before) * news) * (1.0 - table[SOLVED + j])
-        table[COMPLAINT + j] = open_after
-        table[COMPLAINT_AGE + j] = update_age(table[COMPLAINT_AGE + j], news)
-        table[VISITING + j] = table[VISIT + j]
-        table[ANSWER_AGE + j] = update_age(table[ANSWER_AGE + j], table[ANSWERED + j])
+        kept[COMPLAINT + j] = open_after
+        kept[COMPLAINT_AGE + j] = update_age(wide(kept[COMPLAINT_AGE + j]), news)
+        kept[VISITING + j] = table[VISIT + j]
+        kept[ANSWER_AGE + j] = update_age(wide(kept[ANSWER_AGE + j]), table[ANSWERED + j])
         stated = table[READING_LOYALTY + j]
-        before = table[ANSWER_LOYALTY + j]
-        table[ANSWER_LOYALTY + j] = stated if table[ANSWERED + j] > 0.0 else before
-        abandoned, open_basket = table[BASKET + j], table[OPEN_BASKET + j]
-        age = update_age(table[BASKET_AGE + j], indicator(abandoned > 0.0))
-        table[BASKET_AGE + j] = age
-        kept = abandoned if abandoned > 0.0 else open_basket
+        before = wide(kept[ANSWER_LOYALTY + j])
+        kept[ANSWER_LOYALTY + j] = stated if table[ANSWERED + j] > 0.0 else before
+        abandoned, open_basket = table[BASKET + j], wide(kept[OPEN_BASKET + j])
+        age = update_age(wide(kept[BASKET_AGE + j]), indicator(abandoned > 0.0))
+        kept[BASKET_AGE + j] = age
+        still_open = abandoned if abandoned > 0.0 else open_basket
         gone = indicator(table[PURCHASES + j] > 0.0) + indicator(age >= basket_periods)
-        table[OPEN_BASKET + j] = 0.0 if gone > 0.0 else kept
+        kept[OPEN_BASKET + j] = 0.0 if gone > 0.0 else still_open
 
 
 @stage
 def _update_channel(
     table: Array,
-    of_channel: Array,
+    kept_channel: Array,
     contacts: Array,
     c: int,
     pause_after: float,
@@ -236,25 +263,31 @@ def _update_channel(
     for j in range(used(width)):
         here = indicator(table[ACT_CHANNEL + j] == this)
         sent = here * table[SENT + j]
-        streak = update_streak(of_channel[IGNORED + j], sent, table[RESPONDED + j])
+        streak = update_streak(wide(kept_channel[IGNORED + j]), sent, table[RESPONDED + j])
         tired = indicator(streak >= pause_after)
-        resting = of_channel[PAUSE + j] - 1.0
+        resting = wide(kept_channel[PAUSE + j]) - 1.0
         resting = resting if resting > 0.0 else 0.0
-        of_channel[PAUSE + j] = pause_for if tired > 0.0 else resting
-        of_channel[IGNORED + j] = streak * (1.0 - tired)
-        of_channel[CONSENT + j] *= 1.0 - here * table[OPTED_OUT + j]
+        kept_channel[PAUSE + j] = pause_for if tired > 0.0 else resting
+        kept_channel[IGNORED + j] = streak * (1.0 - tired)
+        kept_channel[CONSENT + j] = wide(kept_channel[CONSENT + j]) * (1.0 - here * table[OPTED_OUT + j])
         contacts[j] = push_bit(contacts[j], sent)
 
 
 @stage
-def _update_need(table: Array, of_need: Array, world: World, k: int, width: int) -> None:
+def _update_need(
+    table: Array, of_need: Array, kept_need: Array, world: World, k: int, width: int
+) -> None:
     memory = world.signal_memory
     here = np.float64(k)
     for j in range(used(width)):
-        of_need[SIGNALS + j] = smooth(of_need[SIGNALS + j], memory, of_need[SIGNAL + j])
+        kept_need[SIGNALS + j] = smooth(wide(kept_need[SIGNALS + j]), memory, of_need[SIGNAL + j])
         bought = indicator(table[NEED_BOUGHT + j] == here) * table[PURCHASES + j]
-        of_need[BOUGHT + j] = 0.95 * of_need[BOUGHT + j] + bought
+        count = 0.95 * wide(kept_need[BOUGHT + j]) + bought
+        kept_need[BOUGHT + j] = count
+        of_need[BOUGHT_NOW + j] = count
         informed = table[SENT + j] * table[ACT_INFORM + j] * of_need[ACT_NEED + j]
-        of_need[INFORMED + j] = 0.9 * of_need[INFORMED + j] + informed
-        stated, before = of_need[READING + j], of_need[ANSWER_NEED + j]
-        of_need[ANSWER_NEED + j] = stated if table[ANSWERED + j] > 0.0 else before
+        news = 0.9 * wide(kept_need[INFORMED + j]) + informed
+        kept_need[INFORMED + j] = news
+        of_need[INFORMED_NOW + j] = news
+        stated, before = of_need[READING + j], wide(kept_need[ANSWER_NEED + j])
+        kept_need[ANSWER_NEED + j] = stated if table[ANSWERED + j] > 0.0 else before

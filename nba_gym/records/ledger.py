@@ -6,7 +6,7 @@ import numpy as np
 
 from nba_gym.arithmetic import indicator, larger, round_money
 from nba_gym.compiled import stage
-from nba_gym.lanes import used
+from nba_gym.lanes import used, wide
 from nba_gym.records.places import (
     ACCEPTED,
     ACT_COST,
@@ -37,7 +37,7 @@ LINE_PLACES = (MARGIN, DISCOUNTS, RECURRING, REFERRALS, CONTACT_COST, SERVICE_CO
 
 
 @stage
-def settle(table: Array, needs: Array, world: World, width: int) -> None:
+def settle(table: Array, kept: Array, needs: Array, world: World, width: int) -> None:
     """Step 5: write the ledger lines of a tile of customers from their events.
 
     Every line is a multiple of ``MONEY_QUANTUM``, a power of two, so sums of lines are exact in any
@@ -53,7 +53,7 @@ def settle(table: Array, needs: Array, world: World, width: int) -> None:
         granted = table[ACT_DISCOUNT + j] * table[REDEEMED + j] * spend
         table[MARGIN + j] = round_money(rate * spend * bought)
         table[DISCOUNTS + j] = 0.0 - round_money(granted)
-        table[RECURRING + j] = round_money(recurring * table[CUSTOMER + j])
+        table[RECURRING + j] = round_money(recurring * wide(kept[CUSTOMER + j]))
         table[REFERRALS + j] = round_money(referral * table[REFERRED + j])
         contacted = larger(table[SENT + j], table[ACT_INBOUND + j])
         table[CONTACT_COST + j] = 0.0 - round_money(table[ACT_COST + j] * contacted)

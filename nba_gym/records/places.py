@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from nba_gym.lanes import LANES, PlaceBook
 
-BOOK = PlaceBook("customer")
-NEEDS = PlaceBook("need")
-CHANNELS = PlaceBook("channel")
-WORDS = PlaceBook("word")
+BOOK = PlaceBook("table", "customer")
+NEEDS = PlaceBook("table", "need")
+CHANNELS = PlaceBook("table", "channel")
+KEPT = PlaceBook("kept", "customer")
+KEPT_NEEDS = PlaceBook("kept", "need")
+KEPT_CHANNELS = PlaceBook("kept", "channel")
+_BITS = PlaceBook("bits", "customer")
 _at, _of_need, _of_channel = BOOK.place, NEEDS.place, CHANNELS.place
+_kept, _kept_need, _kept_channel = KEPT.place, KEPT_NEEDS.place, KEPT_CHANNELS.place
 
 # --- birth record: what the firm knows of a new customer -----------------------------------------
 START_PHASE = _at("start_phase", "period of the year at acquisition [0, cycle)")
@@ -41,30 +45,38 @@ SIGNAL = _of_need("signal", "1 if browsing pointed at the need")
 READING = _of_need("reading", "need stated in an answer [0, 1]; else 0")
 
 # --- history: a pure function of the events -------------------------------------------------------
-TENURE = _at("tenure", "periods since acquisition", stored=True)
-PHASE = _at("phase", "period of the year [0, cycle)", stored=True)
-CUSTOMER = _at("customer_active", "1 until a cancellation was observed", stored=True)
-RECENCY = _at("recency", "periods since the last purchase", stored=True)
-FREQUENCY = _at("frequency", "purchases since acquisition", stored=True)
-SPEND = _at("spend", "list value of all purchases, in currency", stored=True)
-SINCE_CONTACT = _at("since_contact", "periods since the last outbound contact", stored=True)
-COUPON = _at("coupon", "smoothed discount of the offers sent [0, 1)", stored=True)
-DEAL_SHARE = _at("deal_share", "smoothed share of purchases at a discount [0, 1]", stored=True)
-COMPLAINT = _at("complaint", "1 while a complaint is open", stored=True)
-COMPLAINT_AGE = _at("complaint_age", "periods since the complaint was made", stored=True)
-OPEN_BASKET = _at("open_basket", "need of the open basket, plus 1; 0 for none", stored=True)
-BASKET_AGE = _at("basket_age", "periods since the basket was abandoned", stored=True)
-VISITING = _at("visiting", "inbound channel the customer is on now, plus 1; 0", stored=True)
-COMMITMENT = _at("commitment", "periods until the contract may be ended, >= 0", stored=True)
-ANSWER_AGE = _at("answer_age", "periods since the last answer; large if never", stored=True)
-ANSWER_LOYALTY = _at("answer_loyalty", "satisfaction in the last answer [0, 1]", stored=True)
-CONSENT = _of_channel("consent", "1 while contact on the channel is permitted", stored=True)
-IGNORED = _of_channel("ignored", "contacts in a row without response", stored=True)
-PAUSE = _of_channel("pause", "periods for which the channel still rests", stored=True)
-SIGNALS = _of_need("signals", "smoothed browsing signals [0, 1]", stored=True)
-BOUGHT = _of_need("bought", "fading count of purchases for the need", stored=True)
-INFORMED = _of_need("informed", "fading count of information sent", stored=True)
-ANSWER_NEED = _of_need("answer_need", "need in the last answer [0, 1]", stored=True)
+TENURE = _kept("tenure", "periods since acquisition")
+PHASE = _kept("phase", "period of the year [0, cycle)")
+CUSTOMER = _kept("customer_active", "1 until a cancellation was observed")
+RECENCY = _kept("recency", "periods since the last purchase")
+FREQUENCY = _kept("frequency", "purchases since acquisition")
+SPEND = _kept("spend", "list value of all purchases, in currency")
+SINCE_CONTACT = _kept("since_contact", "periods since the last outbound contact")
+COUPON = _kept("coupon", "smoothed discount of the offers sent [0, 1)")
+DEAL_SHARE = _kept("deal_share", "smoothed share of purchases at a discount [0, 1]")
+COMPLAINT = _kept("complaint", "1 while a complaint is open")
+COMPLAINT_AGE = _kept("complaint_age", "periods since the complaint was made")
+OPEN_BASKET = _kept("open_basket", "need of the open basket, plus 1; 0 for none")
+BASKET_AGE = _kept("basket_age", "periods since the basket was abandoned")
+VISITING = _kept("visiting", "inbound channel the customer is on now, plus 1; 0")
+COMMITMENT = _kept("commitment", "periods until the contract may be ended, >= 0")
+ANSWER_AGE = _kept("answer_age", "periods since the last answer; large if never")
+ANSWER_LOYALTY = _kept("answer_loyalty", "satisfaction in the last answer [0, 1]")
+CONSENT = _kept_channel("consent", "1 while contact on the channel is permitted")
+IGNORED = _kept_channel("ignored", "contacts in a row without response")
+PAUSE = _kept_channel("pause", "periods for which the channel still rests")
+SIGNALS = _kept_need("signals", "smoothed browsing signals [0, 1]")
+BOUGHT = _kept_need("bought", "fading count of purchases for the need")
+INFORMED = _kept_need("informed", "fading count of information sent")
+ANSWER_NEED = _kept_need("answer_need", "need in the last answer [0, 1]")
+
+# the same before they are rounded to single precision, for the observation that follows
+SPEND_NOW = _at("spend_now", "list value of all purchases, in currency")
+BOUGHT_NOW = _of_need("bought_now", "fading count of purchases for the need")
+INFORMED_NOW = _of_need("informed_now", "fading count of information sent")
+ANY_CONTACT = _at("any_contact", "scratch: bits of the contacts on any channel")
+CONTACTS_SHORT = _at("contacts_short", "scratch: contacts of all channels, as a share")
+CONTACTS_LONG = _at("contacts_long", "scratch: contacts of all channels, as a share")
 
 # --- ledger: money of one period ------------------------------------------------------------------
 MARGIN = _at("margin", "margin on purchases at list price, in currency")
@@ -85,23 +97,8 @@ ACT_INFORM = _at("act_inform", "strength of information [0, 1]")
 ACT_ASK = _at("act_ask", "1 if the action asks a question")
 ACT_NEED = _of_need("act_need", "how much the action speaks to the need [0, 1]")
 
-# --- bit histories: one bit a period, the lowest is the latest; a table of integers of its own ----
-CONDITIONS = WORDS.place("conditions", "engagement rules that are broken now")
-ANY_CONTACT_BITS = WORDS.place("any_contact_bits", "scratch: contacts on any channel")
-RESPONSE_BITS = WORDS.place("response_bits", "responses", stored=True)
-PURCHASE_BITS = WORDS.place("purchase_bits", "periods with a purchase", stored=True)
-CONTACT_BITS = WORDS.place("contact_bits", "outbound contacts; one row a channel", stored=True)
-
-
-def stored_bits(n_channels: int) -> list[int]:
-    """Places of the bit histories that are kept between periods."""
-    return [RESPONSE_BITS, PURCHASE_BITS, *(CONTACT_BITS + c * LANES for c in range(n_channels))]
-
-
-def stored_places(
-    books: tuple[PlaceBook, ...], n_needs: int, n_channels: int, *, constant: bool
-) -> dict[str, list[int]]:
-    """Absolute places of what some books keep between periods, by name: fixed at birth, or not."""
-    places = [place for book in books for place in book.places.values()]
-    kept = [place for place in places if place.stored and place.constant == constant]
-    return {place.name: place.absolute(n_needs, n_channels) for place in kept}
+# --- bit histories: one bit a period, the lowest is the latest --------------------------------------
+RESPONSE_BITS = _BITS.place("response_bits", "responses")
+PURCHASE_BITS = _BITS.place("purchase_bits", "periods with a purchase")
+CONTACT_BITS = _BITS.end * LANES
+"""Outbound contacts; one row a channel."""

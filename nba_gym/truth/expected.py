@@ -12,7 +12,6 @@ from nba_gym.arithmetic import larger
 from nba_gym.compiled import entry, scalar, stage
 from nba_gym.customer.arrays import Rules, State
 from nba_gym.customer.draw import weigh_purchases
-from nba_gym.customer.kernel import load_tile
 from nba_gym.customer.look_up import look_up
 from nba_gym.customer.places import (
     NOTICED,
@@ -27,7 +26,7 @@ from nba_gym.customer.places import (
 from nba_gym.customer.population import Population
 from nba_gym.customer.purchase import expected_purchases, purchase_probability
 from nba_gym.customer.respond import respond
-from nba_gym.lanes import LANES, Scratch, lanes_for, need_block, used
+from nba_gym.lanes import LANES, Scratch, lanes_for, need_block, used, wide
 from nba_gym.records.places import (
     ACT_COST,
     ACT_DISCOUNT,
@@ -42,7 +41,7 @@ from nba_gym.scenario.parameters import NEED_MARGIN, NEED_PRICE, Array, World
 
 
 @scalar
-def _expected_margin(table: Array, needs: Array, world: World, j: int) -> float:
+def _expected_margin(table: Array, born: Array, needs: Array, world: World, j: int) -> float:
     """Expected margin after discounts plus referral value of lane ``j``, given ``NOTICED``."""
     total = table[TOTAL + j]
     noticed = table[NOTICED + j] > 0.0
@@ -56,7 +55,7 @@ def _expected_margin(table: Array, needs: Array, world: World, j: int) -> float:
     count = expected_purchases(total, table[P_DROPOUT + j], world.counted)
     buys = purchase_probability(total, world.counted)
     referral = buys * table[P_REFERRAL + j] * world.referral_value
-    return count * table[SPEND_LEVEL + j] * margin + referral
+    return count * wide(born[SPEND_LEVEL + j]) * margin + referral
 
 
 @stage
@@ -67,7 +66,7 @@ def _suppose(table: Array, noticed: float, width: int) -> None:
 
 @stage
 def _add_branch(
-    table: Array, needs: Array, world: World, out: Array, a: int, count: int
+    table: Array, born: Array, needs: Array, world: World, out: Array, a: int, count: int
 ) -> None:
     """Equation 38, one branch: what the action on lane ``j`` brings if noticed, or if not.
 
@@ -76,18 +75,20 @@ def _add_branch(
     for j in range(count):
         notice = table[P_NOTICE + j]
         share = notice if table[NOTICED + j] > 0.0 else 1.0 - notice
-        out[j, a] += share * _expected_margin(table, needs, world, j)
+        out[j, a] += share * _expected_margin(table, born, needs, world, j)
 
 
 @stage
-def _add_certain(table: Array, world: World, out: Array, a: int, count: int) -> None:
+def _add_certain(
+    table: Array, kept: Array, world: World, out: Array, a: int, count: int
+) -> None:
     """Equation 38, the rest: recurring margin, and costs that are certain or follow a response."""
     for j in range(count):
         contacted = larger(table[ACT_OUTBOUND + j], table[ACT_INBOUND + j])
         responds = table[P_NOTICE + j] * table[P_RESPOND + j]
         out[j, a] = (
             out[j, a]
-            + world.recurring_margin * table[CUSTOMER + j]
+            + world.recurring_margin * wide(kept[CUSTOMER + j])
             - table[ACT_COST + j] * contacted
             - table[ACT_FULFIL_COST + j] * responds
         )
@@ -95,7 +96,7 @@ def _add_certain(table: Array, world: World, out: Array, a: int, count: int) -> 
 
 def _make_expected(digest: str) -> Callable[..., None]:
     def expected_tiles(
-        n: int, state: State, rules: Rules, out: Array, table: Array, words: Array, tray: Array
+        n: int, state: State, rules: Rules, out: Array, table: Array, tray: Array
     ) -> None:
         _ = digest  # part of the cache key
         world = rules.world[0]
@@ -103,18 +104,18 @@ def _make_expected(digest: str) -> Callable[..., None]:
         for t in range(state.values.shape[0]):
             count = min(LANES, n - t * LANES)
             width = lanes_for(count)
-            load_tile(t, state, rules, table, words)
+            kept, born = state.values[t], state.constants[t]
             rows = out[t * LANES :]
             for a in range(rules.actions.shape[0]):
                 for j in range(LANES):
                     table[ACTION + j] = np.float64(a)
-                look_up(table, rules.cards, rules.season_cards, tray, n_needs, width)
-                respond(table, rules.excitation, world, n_needs, width)
+                look_up(table, kept, born, rules.cards, rules.season_cards, tray, n_needs, width)
+                respond(table, kept, born, rules.excitation, world, n_needs, width)
                 for noticed in (1.0, 0.0):
                     _suppose(table, noticed, width)
-                    weigh_purchases(table, n_needs, width)
-                    _add_branch(table, rules.needs, world, rows, a, count)
-                _add_certain(table, world, rows, a, count)
+                    weigh_purchases(table, kept, n_needs, width)
+                    _add_branch(table, born, rules.needs, world, rows, a, count)
+                _add_certain(table, kept, world, rows, a, count)
 
     return expected_tiles
 
@@ -142,7 +143,6 @@ def expected_profit(population: Population) -> NDArray[np.float64]:
         population.rules,
         out,
         scratch.table,
-        scratch.words,
         scratch.tray,
     )
     return out
