@@ -28,7 +28,6 @@ class Rules(NamedTuple):
             ``(n, 2)``.
         hidden_born: The same for ``State.constants``.
         features: Place of each feature on the view, ``(n_features,)``.
-        pieces: Where the pieces of an observation begin, see ``turning.piece_starts``.
         event_offsets: Place of each event on the worktable, ``(n_events,)``.
     """
 
@@ -50,7 +49,6 @@ class Rules(NamedTuple):
     hidden_kept: Array
     hidden_born: Array
     features: Array
-    pieces: Array
     event_offsets: Array
 
 
@@ -152,8 +150,7 @@ def open_rules(desk: Array) -> Rules:
         _sheet(desk, 15, np.int64),
         _sheet(desk, 16, np.int64),
         _line(desk, 17, np.int64),
-        _line(desk, 18, np.uint64),
-        _line(desk, 19, np.int64),
+        _line(desk, 18, np.int64),
     )
 
 

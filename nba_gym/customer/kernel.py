@@ -270,9 +270,7 @@ def _make_run(digest: str) -> Callable[..., None]:
             )
             _show_hidden(kept, rules.hidden_kept, view, width)
             _show_hidden(born, rules.hidden_born, view, width)
-            write_observations(
-                view, rules.features, rules.pieces, sheet, out.observations, first, count, width
-            )
+            write_observations(view, rules.features, sheet, out.observations, first, count, width)
             write_masks(conditions, rules.blocked_by, out.masks[first:], count)
 
     return run_tiles

@@ -23,12 +23,12 @@ from nba_gym.lanes import (
 from nba_gym.records.catalogue import look_up_records
 from nba_gym.records.places import ACT_CHANNEL, ACT_OUTBOUND, PHASE, SENT
 from nba_gym.scenario.parameters import A_NEED, A_REACH, A_RESPONSE_SLOPE, Array
-from nba_gym.turning import CARD_PIECE, draw_cards, pad_cards, turn_to_needs, turn_to_rows
+from nba_gym.turning import PIECE, draw_cards, pad_cards, turn_to_needs, turn_to_rows
 
 Floats = NDArray[np.float64]
 
 _HIDDEN = A_RESPONSE_SLOPE + 1 - A_REACH
-_HIDDEN_ROOM = _HIDDEN + -_HIDDEN % CARD_PIECE
+_HIDDEN_ROOM = _HIDDEN + -_HIDDEN % PIECE
 
 
 def action_cards(catalogue: Floats) -> Floats:

@@ -24,7 +24,6 @@ from nba_gym.records.events import event_places
 from nba_gym.records.features import Feature, feature_table
 from nba_gym.scenario.parameters import Parameters, pack
 from nba_gym.scenario.schema import Scenario
-from nba_gym.turning import piece_starts
 
 KEPT_BOOKS = (
     visible_half.KEPT,
@@ -120,7 +119,6 @@ class Population:
             hidden_kept=shown["kept"],
             hidden_born=shown["born"],
             features=np.array(features, dtype=np.int64),
-            pieces=piece_starts(len(features)),
             event_offsets=np.array(event_places(self.scenario), dtype=np.int64),
         )
 
