@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from nba_gym.compiled import scalar
 
-LANES = 32
+LANES = 64
 """Customers per tile. A power of two, so that a lane is found with a shift."""
 STEP = 8
 """Lanes are computed in groups of so many: as many as the widest processors take at once."""

@@ -24,6 +24,7 @@ class Rules(NamedTuple):
     Attributes:
         cards: The catalogue as ``look_up.action_cards``.
         season_cards: The seasons as ``look_up.season_cards``.
+        blocked_padded: ``blocked_by``, filled up with zeros to a multiple of eight.
         hidden_kept: Rows of ``State.values`` that are shown, place there and among the features,
             ``(n, 2)``.
         hidden_born: The same for ``State.constants``.
@@ -44,6 +45,7 @@ class Rules(NamedTuple):
     traits: Array
     links: Array
     blocked_by: Array
+    blocked_padded: Array
     windows: Array
     shut: Array
     hidden_kept: Array
@@ -147,10 +149,11 @@ def open_rules(desk: Array) -> Rules:
         _line(desk, 12, np.uint64),
         _line(desk, 13, np.uint64),
         _line(desk, 14, np.uint64),
-        _sheet(desk, 15, np.int64),
+        _line(desk, 15, np.uint64),
         _sheet(desk, 16, np.int64),
-        _line(desk, 17, np.int64),
+        _sheet(desk, 17, np.int64),
         _line(desk, 18, np.int64),
+        _line(desk, 19, np.int64),
     )
 
 

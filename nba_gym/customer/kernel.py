@@ -271,7 +271,8 @@ def _make_run(digest: str) -> Callable[..., None]:
             _show_hidden(kept, rules.hidden_kept, view, width)
             _show_hidden(born, rules.hidden_born, view, width)
             write_observations(view, rules.features, sheet, out.observations, first, count, width)
-            write_masks(conditions, rules.blocked_by, out.masks[first:], count)
+            masks = out.masks.reshape(-1)[first * n_actions :]
+            write_masks(conditions, rules.blocked_padded, masks, n_actions, count)
 
     return run_tiles
 

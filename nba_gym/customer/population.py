@@ -114,6 +114,7 @@ class Population:
             traits=world.traits,
             links=world.links,
             blocked_by=book.blocked_by,
+            blocked_padded=np.pad(book.blocked_by, (0, -len(book.blocked_by) % 8)),
             windows=book.windows,
             shut=book.shut,
             hidden_kept=shown["kept"],

@@ -119,7 +119,18 @@ def observe(
         n_channels: Channels in use.
         width: Lanes in use.
     """
-    observe_history(table, kept, bits, view, rules.waves, world, n_needs, n_channels, width)
+    observe_history(
+        table,
+        kept,
+        bits,
+        view,
+        rules.channels,
+        rules.waves,
+        world,
+        n_needs,
+        n_channels,
+        width,
+    )
     update_conditions(
         kept,
         bits,

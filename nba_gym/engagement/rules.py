@@ -31,7 +31,7 @@ from nba_gym.records.places import (
     VISITING,
 )
 from nba_gym.scenario.consistency import RULES
-from nba_gym.scenario.parameters import CAP, Array, World
+from nba_gym.scenario.parameters import CAP, IS_OUTBOUND, Array, World
 from nba_gym.scenario.schema import Action, Scenario
 
 # where the conditions lie in the 64-bit word
@@ -58,6 +58,7 @@ _NO_RECENT_ANSWER = np.uint64(_RULE + _ORDER.index("no_recent_answer"))
 _NEAR_RENEWAL = np.uint64(_RULE + _ORDER.index("near_renewal"))
 _TOTAL = np.uint64(_TOTAL_CAP)
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
+_WHOLE_BYTES = 0xFFFFFF8  # shows the compiler a multiple of eight
 
 
 @scalar
@@ -103,14 +104,13 @@ def update_conditions(
         n_channels: Channels in use.
         width: Lanes in use.
     """
+    _customer_conditions(kept, conditions, anywhere, shut, world, n_needs, n_channels, width)
     for c in range(n_channels):
-        past, cap, window = row(bits, CONTACT_BITS + c * LANES), channels[c, CAP], windows[c]
-        kept_channel = channel_kept(kept, n_needs, c)
-        _channel_conditions(kept_channel, past, conditions, anywhere, c, cap, window, width)
-    total = windows[n_channels]
-    _customer_conditions(
-        kept, conditions, anywhere, total, shut, world, n_needs, n_channels, width
-    )
+        if channels[c, IS_OUTBOUND] > 0.0:
+            past, cap, window = row(bits, CONTACT_BITS + c * LANES), channels[c, CAP], windows[c]
+            kept_channel = channel_kept(kept, n_needs, c)
+            _channel_conditions(kept_channel, past, conditions, anywhere, c, cap, window, width)
+    _total_condition(conditions, anywhere, world.total_contacts, windows[n_channels], width)
 
 
 @stage
@@ -126,13 +126,11 @@ def _channel_conditions(
 ) -> None:
     no_consent, capped = np.uint64(_NO_CONSENT + c), np.uint64(_CAP_REACHED + c)
     paused = np.uint64(_PAUSED + c)
-    first, limit = c == 0, np.int64(cap)
+    limit = np.int64(cap)
     for j in range(used(width)):
         bits = np.uint64(past[j])
         contacts = np.int64(count_bits(bits & window))
         word, others = conditions[j], np.uint64(anywhere[j])
-        word = _ZERO if first else word
-        others = _ZERO if first else others
         word |= bit_if(wide(kept_channel[CONSENT + j]) <= 0.0, no_consent)
         word |= bit_if(contacts >= limit, capped)
         word |= bit_if(wide(kept_channel[PAUSE + j]) > 0.0, paused)
@@ -145,7 +143,6 @@ def _customer_conditions(
     kept: Array,
     conditions: Array,
     anywhere: Array,
-    window: int,
     shut: Array,
     world: World,
     n_needs: int,
@@ -154,12 +151,9 @@ def _customer_conditions(
 ) -> None:
     recent, answer = world.recent_periods, world.answer_periods
     near, contract = world.renewal_window, world.contract
-    limit = np.int64(world.total_contacts)
     for j in range(used(width)):
         complaint, basket = wide(kept[COMPLAINT + j]) > 0.0, wide(kept[OPEN_BASKET + j])
-        contacts = np.int64(count_bits(np.uint64(anywhere[j]) & window))
-        word = conditions[j] | shut[np.uint64(np.int64(wide(kept[PHASE + j])))]
-        word |= bit_if(contacts >= limit, _TOTAL)
+        word = shut[np.uint64(np.int64(wide(kept[PHASE + j])))]
         word |= bit_if(wide(kept[CUSTOMER + j]) <= 0.0, _CUSTOMER)
         word |= bit_if(complaint, _NO_COMPLAINT)
         word |= bit_if(not complaint, _COMPLAINT)
@@ -172,15 +166,41 @@ def _customer_conditions(
         word |= bit_if(wide(kept[ANSWER_AGE + j]) < answer, _NO_RECENT_ANSWER)
         word |= bit_if(wide(kept[COMMITMENT + j]) * contract > near, _NEAR_RENEWAL)
         conditions[j] = word
+        anywhere[j] = 0
 
 
 @stage
-def write_masks(conditions: Array, blocked_by: Array, masks: Array, count: int) -> None:
-    """Write the action mask of a tile: 1 where an action is allowed. Waiting always is."""
-    for j in range(count):
+def _total_condition(
+    conditions: Array, anywhere: Array, cap: float, window: int, width: int
+) -> None:
+    limit = np.int64(cap)
+    for j in range(used(width)):
+        contacts = np.int64(count_bits(np.uint64(anywhere[j]) & window))
+        conditions[j] |= bit_if(contacts >= limit, _TOTAL)
+
+
+@stage
+def write_masks(
+    conditions: Array, blocked_by: Array, masks: Array, n_actions: int, count: int
+) -> None:
+    """Write the action masks of a tile: 1 where an action is allowed. Waiting always is.
+
+    Args:
+        conditions: Broken rules of each lane.
+        blocked_by: Conditions that forbid each action, filled up to a multiple of eight.
+        masks: The masks of the tile's customers, one after the other.
+        n_actions: Number of actions.
+        count: Number of customers.
+    """
+    size, last = np.uint64(n_actions), np.uint64(count - 1)
+    padded = np.uint64(blocked_by.shape[0] & _WHOLE_BYTES)
+    # what a row writes beyond its end is written again by the next row; the last must not do so
+    for j in range(last):
         word = conditions[j]
-        for a in range(blocked_by.shape[0]):
-            masks[j, a] = (word & blocked_by[a]) == _ZERO
+        for a in range(padded):
+            masks[j * size + a] = (word & blocked_by[a]) == _ZERO
+    for a in range(size):
+        masks[last * size + a] = (conditions[last] & blocked_by[a]) == _ZERO
 
 
 @dataclass(frozen=True)

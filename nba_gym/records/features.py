@@ -27,6 +27,7 @@ from nba_gym.records.places import (
     ANSWER_LOYALTY,
     ANSWER_NEED,
     BASKET_AGE,
+    BASKET_FRESH,
     BOUGHT_NOW,
     COMMITMENT,
     COMPLAINT,
@@ -51,7 +52,7 @@ from nba_gym.records.places import (
     TENURE,
     VISITING,
 )
-from nba_gym.scenario.parameters import Array, World
+from nba_gym.scenario.parameters import IS_OUTBOUND, Array, World
 from nba_gym.scenario.schema import Scenario
 
 BOOK = PlaceBook("view", "customer")
@@ -143,6 +144,7 @@ def observe_history(
     kept: Array,
     bits: Array,
     view: Array,
+    channels: Array,
     waves: Array,
     world: World,
     n_needs: int,
@@ -156,6 +158,7 @@ def observe_history(
         kept: History.
         bits: Bit histories.
         view: Features are written here.
+        channels: Channel table.
         waves: Sine and cosine of the season, ``(cycle, 2)``.
         world: Parameters.
         n_needs: Needs in use.
@@ -164,12 +167,16 @@ def observe_history(
     """
     _observe_season(kept, view, waves, width)
     _observe_purchases(table, kept, bits, view, world, width)
-    _observe_service(kept, view, width)
+    _observe_service(table, kept, view, width)
     for c in range(n_channels):
-        contacts, kept_channel = row(bits, CONTACT_BITS + c * LANES), channel_kept(kept, n_needs, c)
-        _observe_channel(table, kept, kept_channel, contacts, view, channel_view(view, c), c, width)
+        if channels[c, IS_OUTBOUND] > 0.0:
+            past, kept_channel = row(bits, CONTACT_BITS + c * LANES), channel_kept(kept, n_needs, c)
+            _observe_outbound(table, kept_channel, past, view, channel_view(view, c), width)
+        else:
+            _observe_inbound(kept, channel_view(view, c), c, width)
     for k in range(n_needs):
-        _observe_need(kept, need_block(table, k), need_kept(kept, k), need_view(view, k), k, width)
+        of_need, kept_need = need_block(table, k), need_kept(kept, k)
+        _observe_need(table, of_need, kept, kept_need, need_view(view, k), k, width)
 
 
 @stage
@@ -203,7 +210,7 @@ def _observe_purchases(
 
 
 @stage
-def _observe_service(kept: Array, view: Array, width: int) -> None:
+def _observe_service(table: Array, kept: Array, view: Array, width: int) -> None:
     for j in range(used(width)):
         view[F_SINCE_CONTACT + j] = saturate(wide(kept[SINCE_CONTACT + j]), 4.0)
         view[F_COMPLAINT + j] = wide(kept[COMPLAINT + j])
@@ -212,31 +219,30 @@ def _observe_service(kept: Array, view: Array, width: int) -> None:
         view[F_RENEWAL + j] = indicator(wide(kept[COMMITMENT + j]) <= 0.0)
         view[F_ANSWER_FRESH + j] = freshness(wide(kept[ANSWER_AGE + j]), 8.0)
         view[F_ANSWER_LOYALTY + j] = wide(kept[ANSWER_LOYALTY + j])
+        table[BASKET_FRESH + j] = freshness(wide(kept[BASKET_AGE + j]), 1.0)
+        table[CONTACTS_SHORT + j] = 0.0
+        table[CONTACTS_LONG + j] = 0.0
+        view[F_CONTACTS_SHORT + j] = 0.0
+        view[F_CONTACTS_LONG + j] = 0.0
 
 
 @stage
-def _observe_channel(
+def _observe_outbound(
     table: Array,
-    kept: Array,
     kept_channel: Array,
     contacts: Array,
     view: Array,
     view_channel: Array,
-    c: int,
     width: int,
 ) -> None:
-    here, first = np.float64(c + 1), c == 0
     for j in range(used(width)):
-        view_channel[F_CONSENT + j] = wide(kept_channel[CONSENT + j])
-        view_channel[F_IGNORED + j] = saturate(wide(kept_channel[IGNORED + j]), 2.0)
-        view_channel[F_VISITING + j] = indicator(wide(kept[VISITING + j]) == here)
         past = np.uint64(contacts[j])
         short = np.float64(np.int64(count_bits(past & _SHORT))) * (1.0 / SHORT_WINDOW)
         long = np.float64(np.int64(count_bits(past & _LONG))) * (1.0 / LONG_WINDOW)
+        all_short, all_long = table[CONTACTS_SHORT + j] + short, table[CONTACTS_LONG + j] + long
+        view_channel[F_CONSENT + j] = wide(kept_channel[CONSENT + j])
+        view_channel[F_IGNORED + j] = saturate(wide(kept_channel[IGNORED + j]), 2.0)
         view_channel[F_CONTACTS + j] = short
-        all_short, all_long = table[CONTACTS_SHORT + j], table[CONTACTS_LONG + j]
-        all_short = short if first else all_short + short
-        all_long = long if first else all_long + long
         table[CONTACTS_SHORT + j] = all_short
         table[CONTACTS_LONG + j] = all_long
         view[F_CONTACTS_SHORT + j] = all_short
@@ -244,17 +250,30 @@ def _observe_channel(
 
 
 @stage
+def _observe_inbound(kept: Array, view_channel: Array, c: int, width: int) -> None:
+    here = np.float64(c + 1)
+    for j in range(used(width)):
+        view_channel[F_VISITING + j] = indicator(wide(kept[VISITING + j]) == here)
+
+
+@stage
 def _observe_need(
-    kept: Array, of_need: Array, kept_need: Array, view_need: Array, k: int, width: int
+    table: Array,
+    of_need: Array,
+    kept: Array,
+    kept_need: Array,
+    view_need: Array,
+    k: int,
+    width: int,
 ) -> None:
     here = np.float64(k + 1)
     for j in range(used(width)):
-        fresh = freshness(wide(kept[BASKET_AGE + j]), 1.0)
+        fresh, basket = table[BASKET_FRESH + j], wide(kept[OPEN_BASKET + j])
         view_need[F_SIGNALS + j] = wide(kept_need[SIGNALS + j])
         view_need[F_BOUGHT + j] = saturate(of_need[BOUGHT_NOW + j], 1.0)
         view_need[F_INFORMED + j] = saturate(of_need[INFORMED_NOW + j], 1.0)
         view_need[F_ANSWER_NEED + j] = wide(kept_need[ANSWER_NEED + j])
-        view_need[F_BASKET + j] = fresh if wide(kept[OPEN_BASKET + j]) == here else 0.0
+        view_need[F_BASKET + j] = fresh if basket == here else 0.0
 
 
 def feature_table(scenario: Scenario) -> list[tuple[Feature, int]]:

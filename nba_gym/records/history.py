@@ -63,7 +63,7 @@ from nba_gym.records.places import (
     VISIT,
     VISITING,
 )
-from nba_gym.scenario.parameters import PAUSE_AFTER, PAUSE_FOR, Array, World
+from nba_gym.scenario.parameters import IS_OUTBOUND, PAUSE_AFTER, PAUSE_FOR, Array, World
 
 NEVER = 1000.0
 """Age, in periods, of something that has not happened yet."""
@@ -185,9 +185,10 @@ def update_history(
     _update_purchases(table, kept, width)
     _update_service(table, kept, world, width)
     for c in range(n_channels):
-        contacts, kept_channel = row(bits, CONTACT_BITS + c * LANES), channel_kept(kept, n_needs, c)
-        pause_after, pause_for = channels[c, PAUSE_AFTER], channels[c, PAUSE_FOR]
-        _update_channel(table, kept_channel, contacts, c, pause_after, pause_for, width)
+        if channels[c, IS_OUTBOUND] > 0.0:
+            past, kept_channel = row(bits, CONTACT_BITS + c * LANES), channel_kept(kept, n_needs, c)
+            pause_after, pause_for = channels[c, PAUSE_AFTER], channels[c, PAUSE_FOR]
+            _update_channel(table, kept_channel, past, c, pause_after, pause_for, width)
     for k in range(n_needs):
         _update_need(table, need_block(table, k), need_kept(kept, k), world, k, width)
 

@@ -75,6 +75,7 @@ SPEND_NOW = _at("spend_now", "list value of all purchases, in currency")
 BOUGHT_NOW = _of_need("bought_now", "fading count of purchases for the need")
 INFORMED_NOW = _of_need("informed_now", "fading count of information sent")
 ANY_CONTACT = _at("any_contact", "scratch: bits of the contacts on any channel")
+BASKET_FRESH = _at("basket_fresh", "scratch: freshness of the last basket")
 CONTACTS_SHORT = _at("contacts_short", "scratch: contacts of all channels, as a share")
 CONTACTS_LONG = _at("contacts_long", "scratch: contacts of all channels, as a share")
 
