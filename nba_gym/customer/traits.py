@@ -70,7 +70,8 @@ def tabulated_quantile(nodes: Array, luck: float) -> float:
     at = at if at < QUANTILE_NODES - 1.000001 else QUANTILE_NODES - 1.000001
     node = np.int64(at)
     share = at - np.float64(node)
-    return (1.0 - share) * nodes[node] + share * nodes[node + 1]
+    below, above = nodes[np.uint64(node)], nodes[np.uint64(node + 1)]
+    return (1.0 - share) * below + share * above
 
 
 @scalar
