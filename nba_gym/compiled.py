@@ -1,12 +1,13 @@
 """Typed decorators around Numba, so that compiled code keeps its Python types for pyright.
 
-Three kinds of compiled function exist in nba_gym:
+Four kinds of compiled function exist in nba_gym:
 
 * ``scalar``: a small pure function of numbers (one equation). It is always inlined into its
   caller, so a loop over customers around it can be vectorised by LLVM. Write it without early
   returns and choose between values with ``a if condition else b``: that becomes a select
   instruction instead of a branch.
 * ``stage``: a loop over the customers of a tile (one part of one step).
+* ``sequence``: calls stages one after the other, and nothing else.
 * ``entry``: a function that Python calls with arrays. It releases the interpreter lock and is
   cached on disk.
 
@@ -17,6 +18,7 @@ for coverage and debugging.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 from collections.abc import Callable
 from functools import cache
@@ -24,6 +26,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba  # pyright: ignore[reportMissingTypeStubs]
+from numba import carray, config, types  # pyright: ignore[reportMissingTypeStubs]
+from llvmlite import ir  # pyright: ignore[reportMissingTypeStubs]
+from numba.core import compiler  # pyright: ignore[reportMissingTypeStubs]
+from numba.extending import intrinsic  # pyright: ignore[reportMissingTypeStubs]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,13 +40,32 @@ def scalar(function: F) -> F:
     return cast(F, compile_(function))
 
 
+class _WithoutAliases(cast(Any, compiler.Compiler)):
+    """Numba's own compiler, told that no two array arguments of the function share memory."""
+
+    def __init__(self, *parts: Any) -> None:
+        *others, flags, locals_ = parts
+        flags = flags.copy()
+        flags.noalias = True
+        super().__init__(*others, flags, locals_)
+
+
 def stage(function: F) -> F:
     """Compile a loop over the lanes of a tile, as a function of its own.
 
-    Inlined into one huge caller, such loops are no longer vectorised: the compiler gives up on
-    telling their reads and writes apart. As separate functions they are, and compile faster.
+    The arrays it is given must not overlap. Then the compiler need not check at every loop whether
+    what it writes changes what it reads, and may work on several lanes at a time. Pass the block of
+    a need or channel in from outside (``need_block``): cut out inside, it counts as an overlap.
     """
-    compile_ = cast(Any, numba).njit(error_model="numpy", fastmath=False)
+    compile_ = cast(Any, numba).njit(
+        error_model="numpy", fastmath=False, pipeline_class=_WithoutAliases
+    )
+    return cast(F, compile_(function))
+
+
+def sequence(function: F) -> F:
+    """Copy a function that only calls stages into its caller, so that it costs nothing."""
+    compile_ = cast(Any, numba).njit(inline="always", error_model="numpy", fastmath=False)
     return cast(F, compile_(function))
 
 
@@ -58,6 +83,62 @@ def entry(make: Callable[[str], F]) -> F:
     """
     compile_ = cast(Any, numba).njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
     return cast(F, compile_(make(source_digest())))
+
+
+@intrinsic
+def _pointer(context: Any, address: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.inttoptr(values[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.int64), build
+
+
+def _array_at(address: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    return carray(_pointer(address), shape, dtype)
+
+
+def _array_at_in_python(address: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    return carray(ctypes.c_void_p(int(address)), shape, dtype)
+
+
+array_at: Callable[[int, tuple[int, ...], Any], Any] = (
+    _array_at_in_python if config.DISABLE_JIT else scalar(_array_at)
+)
+"""The array at an address in memory, of a shape and type. It is not kept alive by this."""
+
+
+def _fetcher(write: int) -> Any:
+    """A request for one line of memory, to read (0) or to write (1); the processor may ignore it."""
+
+    def fetch(context: Any, address: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+            function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+            near, data = flag(2), flag(1)
+            builder.call(function, [builder.inttoptr(values[0], byte), flag(write), near, data])
+            return context.get_dummy_value()
+
+        return types.void(types.int64), build
+
+    return intrinsic(fetch)
+
+
+_fetch, _fetch_to_write = _fetcher(0), _fetcher(1)
+
+
+@scalar
+def fetch_soon(address: int, size: int) -> None:
+    """Ask for ``size`` bytes of memory that will be read soon, without waiting for them."""
+    for at in range(address, address + size, 64):
+        _fetch(at)
+
+
+@scalar
+def fetch_to_write(address: int, size: int) -> None:
+    """Ask for ``size`` bytes of memory that will be written soon, without waiting for them."""
+    for at in range(address, address + size, 64):
+        _fetch_to_write(at)
 
 
 @cache

@@ -4,8 +4,9 @@ The kernel takes ``LANES`` customers at a time ("a tile") and keeps everything a
 flat scratch array: quantity ``LOYALTY`` of lane ``j`` lies at ``table[LOYALTY + j]``. What exists
 once for every need or channel lies in a block of its own, reached through ``need_block(table, k)``
 and ``channel_block(table, c)``: ``of_need[AWARENESS + j]``. Within the table and within a block
-every place is a constant and every loop over lanes has a constant length; that is what lets the
-compiler work on several customers with one instruction while the equations stay scalar.
+every place is a constant, and a loop over lanes (``for j in range(used(width))``) has a length that
+the compiler knows to be a multiple of ``STEP``; that is what lets it work on several customers with
+one instruction while the equations stay scalar, and what keeps a single customer cheap.
 
 The places are handed out by :class:`PlaceBook`, which also keeps what each quantity means. The
 visible half has its books in ``nba_gym.records.places``; the hidden half continues the numbering in
@@ -25,6 +26,8 @@ from nba_gym.compiled import scalar
 
 LANES = 32
 """Customers per tile. A power of two, so that a lane is found with a shift."""
+STEP = 8
+"""Lanes are computed in groups of so many: as many as the widest processors take at once."""
 MAX_NEEDS = 8
 """Largest number of needs in a scenario."""
 MAX_CHANNELS = 8
@@ -35,8 +38,9 @@ CUSTOMER_ROWS, NEED_ROWS, CHANNEL_ROWS, WORD_ROWS = 176, 40, 12, 4 + MAX_CHANNEL
 
 _NEEDS_AT = CUSTOMER_ROWS * LANES
 _CHANNELS_AT = _NEEDS_AT + MAX_NEEDS * NEED_ROWS * LANES
-_NEED_SIZE, _CHANNEL_SIZE = NEED_ROWS * LANES, CHANNEL_ROWS * LANES
-TABLE_SIZE = _CHANNELS_AT + MAX_CHANNELS * _CHANNEL_SIZE
+NEED_SIZE, CHANNEL_SIZE = NEED_ROWS * LANES, CHANNEL_ROWS * LANES
+"""Distance between the blocks of two needs, and of two channels."""
+TABLE_SIZE = _CHANNELS_AT + MAX_CHANNELS * CHANNEL_SIZE
 WORDS_SIZE = WORD_ROWS * LANES
 
 Array = NDArray[Any]
@@ -56,17 +60,41 @@ _FIRST_BLOCK: dict[Kind, int] = {
 
 
 @scalar
+def used(width: int) -> int:
+    """``width`` again, in a form that shows the compiler its limits: a multiple of ``STEP``."""
+    return width & (2 * LANES - STEP)
+
+
+@scalar
+def lanes_for(count: int) -> int:
+    """Lanes to compute for ``count`` customers: the next multiple of ``STEP``."""
+    return (count + STEP - 1) // STEP * STEP
+
+
+@scalar
 def need_block(table: Array, k: int) -> Array:
     """The part of the worktable that belongs to need ``k``."""
-    at = _NEEDS_AT + k * _NEED_SIZE
-    return table[at : at + _NEED_SIZE]
+    at = _NEEDS_AT + k * NEED_SIZE
+    return table[at : at + NEED_SIZE]
+
+
+@scalar
+def need_blocks(table: Array, place: int) -> Array:
+    """All blocks of needs, beginning at one quantity of the first."""
+    return table[_NEEDS_AT + place : _CHANNELS_AT]
+
+
+@scalar
+def channel_blocks(table: Array) -> Array:
+    """All blocks of channels."""
+    return table[_CHANNELS_AT:]
 
 
 @scalar
 def channel_block(table: Array, c: int) -> Array:
     """The part of the worktable that belongs to channel ``c``."""
-    at = _CHANNELS_AT + c * _CHANNEL_SIZE
-    return table[at : at + _CHANNEL_SIZE]
+    at = _CHANNELS_AT + c * CHANNEL_SIZE
+    return table[at : at + CHANNEL_SIZE]
 
 
 @scalar
@@ -85,6 +113,7 @@ class Place:
         index: Number of its row within its block.
         meaning: What the number means, with its unit and range.
         stored: Whether it is kept from one period to the next.
+        constant: Whether it is kept from birth on without a change.
     """
 
     name: str
@@ -92,6 +121,7 @@ class Place:
     index: int
     meaning: str
     stored: bool
+    constant: bool
 
     def absolute(self, n_needs: int, n_channels: int) -> list[int]:
         """Absolute places on the table of the rows in use: one, or one a need or channel."""
@@ -114,7 +144,9 @@ class PlaceBook:
     first: int = 0
     places: dict[str, Place] = field(default_factory=dict[str, Place])
 
-    def place(self, name: str, meaning: str, *, stored: bool = False) -> int:
+    def place(
+        self, name: str, meaning: str, *, stored: bool = False, constant: bool = False
+    ) -> int:
         """Reserve a row for a quantity and return its offset within the block.
 
         Raises:
@@ -122,7 +154,7 @@ class PlaceBook:
         """
         if self.end >= _ROOM[self.kind]:
             raise IndexError(f"no room for {name!r}: {self.kind} blocks have {self.end} rows")
-        taken = Place(name, self.kind, self.end, meaning, stored)
+        taken = Place(name, self.kind, self.end, meaning, stored or constant, constant)
         self.places[name] = taken
         return taken.index * LANES
 
@@ -132,14 +164,27 @@ class PlaceBook:
         return self.first + len(self.places)
 
 
+TRAY_ROWS, SHEET_ROWS = 40, 256
+"""Room for the card a lane picks, and for the observation of a lane."""
+
+
 class Scratch:
     """The worktable of one thread.
 
     Attributes:
         table: Quantities, ``(TABLE_SIZE,)``.
         words: Bit histories, ``(WORDS_SIZE,)``.
+        tray: Cards on their way to the table, ``(TRAY_ROWS * LANES,)``.
+        sheet: Observations on their way from it, ``(SHEET_ROWS * LANES,)``, float32.
     """
 
     def __init__(self) -> None:
         self.table = np.zeros(TABLE_SIZE)
         self.words = np.zeros(WORDS_SIZE, dtype=np.uint64)
+        self.tray = np.zeros(TRAY_ROWS * LANES)
+        self.sheet = np.zeros(SHEET_ROWS * LANES, dtype=np.float32)
+
+    @property
+    def arrays(self) -> tuple[Array, Array, Array, Array]:
+        """All of them, in the order above."""
+        return self.table, self.words, self.tray, self.sheet

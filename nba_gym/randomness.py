@@ -52,16 +52,17 @@ def philox(
 
     Source: Random123 1.14, ``philox4x32`` with 10 rounds; checked against its known answers.
     """
+    # only the lower halves count; what gathers above them is cut off where it would matter
     for _ in range(ROUNDS):
-        p0 = _M0 * c0
-        p1 = _M1 * c2
+        p0 = _M0 * (c0 & _LOW)
+        p1 = _M1 * (c2 & _LOW)
         c0 = (p1 >> _SHIFT) ^ c1 ^ k0
         c2 = (p0 >> _SHIFT) ^ c3 ^ k1
-        c1 = p1 & _LOW
-        c3 = p0 & _LOW
-        k0 = (k0 + _W0) & _LOW
-        k1 = (k1 + _W1) & _LOW
-    return c0, c1, c2, c3
+        c1 = p1
+        c3 = p0
+        k0 = k0 + _W0
+        k1 = k1 + _W1
+    return c0 & _LOW, c1 & _LOW, c2 & _LOW, c3 & _LOW
 
 
 @scalar

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from nba_gym.arithmetic import indicator, round_money
-from nba_gym.compiled import stage
+from nba_gym.compiled import scalar, sequence, stage
 from nba_gym.customer.places import (
     ACT_RETAIN,
     ACT_SERVICE,
+    ALIVE,
     ARISEN,
     BASKET_SUM,
-    BUYS,
+    LEAVING_PROPENSITY,
     LEFT,
     LOYALTY,
     LUCK_ANSWER,
@@ -37,9 +38,6 @@ from nba_gym.customer.places import (
     P_ARRIVAL,
     P_BASKET,
     P_DROPOUT,
-    P_LEAVE_ACCEPTED,
-    P_LEAVE_NOTICED,
-    P_LEAVE_QUIET,
     P_NOTICE,
     P_OPT_OUT,
     P_PROBLEM,
@@ -51,20 +49,24 @@ from nba_gym.customer.places import (
     PROBLEM_AFTER,
     PROBLEM_SOLVED,
     SPEND_LEVEL,
-    TOTAL_NOTICED,
-    TOTAL_QUIET,
-    WEIGHT_NOTICED,
-    WEIGHT_QUIET,
+    TOTAL,
+    UNHAPPY,
+    UTILITY_NOTICED,
+    UTILITY_QUIET,
+    WEIGHT,
+    WOKEN,
 )
+from nba_gym.customer.leaving import leaving_probability
 from nba_gym.customer.purchase import (
     MOST_PURCHASES,
     is_chosen,
     poisson_point,
     purchase_probability,
+    purchase_weight,
 )
 from nba_gym.customer.service import reading
 from nba_gym.customer.traits import tabulated_quantile
-from nba_gym.lanes import LANES, need_block
+from nba_gym.lanes import need_block, used
 from nba_gym.records.places import (
     ACCEPTED,
     ACT_ASK,
@@ -73,6 +75,7 @@ from nba_gym.records.places import (
     ANSWERED,
     BASKET,
     CANCELLED,
+    COMMITMENT,
     COMPLAINED,
     COMPLAINT,
     LIST_SPEND,
@@ -91,7 +94,7 @@ from nba_gym.records.places import (
 from nba_gym.scenario.parameters import NEED_PRICE, VISIT_SHARE, Array, World
 
 
-@stage
+@sequence
 def draw_events(
     table: Array,
     needs: Array,
@@ -100,19 +103,30 @@ def draw_events(
     world: World,
     n_needs: int,
     n_channels: int,
+    width: int,
 ) -> None:
     """Write the events of the period; ``respond`` and ``draw_luck`` must have run."""
-    _draw_contact(table, world)
-    _draw_purchases(table, needs, spend_noise, world, n_needs)
-    _draw_leaving(table, world)
-    _draw_service(table, channels, world, n_channels)
-    _draw_needs(table, world, n_needs)
+    _draw_contact(table, world, width)
+    weigh_purchases(table, n_needs, width)
+    _draw_purchases(table, needs, spend_noise, world, width)
+    if world.leave_scale > 0.0:
+        _draw_leaving(table, world, width)
+    _draw_departure(table, world, width)
+    _draw_problem(table, world, width)
+    below = 0.0
+    for c in range(n_channels):
+        share = channels[c, VISIT_SHARE]
+        if share > 0.0:
+            _draw_visit(table, below, share, c, width)
+            below += share
+    for k in range(n_needs):
+        _draw_need(table, need_block(table, k), world, k, width)
 
 
 @stage
-def _draw_contact(table: Array, world: World) -> None:
+def _draw_contact(table: Array, world: World, width: int) -> None:
     noise = world.answer_noise
-    for j in range(LANES):
+    for j in range(used(width)):
         noticed = indicator(table[LUCK_NOTICE + j] < table[P_NOTICE + j])
         responded = noticed * indicator(table[LUCK_RESPOND + j] < table[P_RESPOND + j])
         answered = responded * table[ACT_ASK + j]
@@ -126,38 +140,60 @@ def _draw_contact(table: Array, world: World) -> None:
         table[OPTED_OUT + j] = noticed * opted_out
 
 
-@stage
-def _draw_purchases(
-    table: Array, needs: Array, spend_noise: Array, world: World, n_needs: int
-) -> None:
-    counted, noisy = world.counted, world.transaction_noise
+@sequence
+def weigh_purchases(table: Array, n_needs: int, width: int) -> None:
+    """Write the weights exp(U_k) and their total, given what ``NOTICED`` says."""
     for k in range(n_needs):
-        of_need = need_block(table, k)
-        for j in range(LANES):
-            of_need[BUYS + j] = 0.0
-    for j in range(LANES):
-        loud, quiet = table[TOTAL_NOTICED + j], table[TOTAL_QUIET + j]
-        total = loud if table[NOTICED + j] > 0.0 else quiet
-        chance = purchase_probability(total, counted)
+        _weigh_need(table, need_block(table, k), k, width)
+
+
+@stage
+def _weigh_need(table: Array, of_need: Array, k: int, width: int) -> None:
+    first = k == 0
+    for j in range(used(width)):
+        quiet, loud = of_need[UTILITY_QUIET + j], of_need[UTILITY_NOTICED + j]
+        weight = purchase_weight(table[ALIVE + j], loud if table[NOTICED + j] > 0.0 else quiet)
+        before = table[TOTAL + j]
+        before = 0.0 if first else before
+        of_need[WEIGHT + j] = weight
+        table[TOTAL + j] = before + weight
+
+
+@scalar
+def _draw_purchases(
+    table: Array, needs: Array, spend_noise: Array, world: World, width: int
+) -> None:
+    _draw_buyers(table, world.counted, width)
+    for j in range(used(width)):
+        if table[PURCHASES + j] > 0.0:
+            _draw_purchase(table, needs, spend_noise, world, j)
+
+
+@stage
+def _draw_buyers(table: Array, counted: float, width: int) -> None:
+    for j in range(used(width)):
+        chance = purchase_probability(table[TOTAL + j], counted)
         table[PURCHASES + j] = indicator(table[LUCK_BUY + j] < chance)
         table[NEED_BOUGHT + j] = -1.0
         table[LIST_SPEND + j] = 0.0
         table[REDEEMED + j] = 0.0
         table[LEFT + j] = 0.0
-    for j in range(LANES):
-        if table[PURCHASES + j] > 0.0:
-            _count_purchases(table, j, counted)
-            _choose_need(table, needs, j, n_needs)
-            if noisy > 0.0:
-                factor = tabulated_quantile(spend_noise, table[LUCK_SPEND + j])
-                table[LIST_SPEND + j] *= factor
-            table[LIST_SPEND + j] = round_money(table[LIST_SPEND + j])
 
 
 @stage
+def _draw_purchase(table: Array, needs: Array, spend_noise: Array, world: World, j: int) -> None:
+    """Everything about the purchases of the buyer in lane ``j``."""
+    _count_purchases(table, j, world.counted)
+    _choose_need(table, needs, j)
+    if world.transaction_noise > 0.0:
+        table[LIST_SPEND + j] *= tabulated_quantile(spend_noise, table[LUCK_SPEND + j])
+    table[LIST_SPEND + j] = round_money(table[LIST_SPEND + j])
+
+
+@scalar
 def _count_purchases(table: Array, j: int, counted: float) -> None:
     """How many purchases the buyer in lane ``j`` makes until leaving, by inversion."""
-    total = table[TOTAL_NOTICED + j] if table[NOTICED + j] > 0.0 else table[TOTAL_QUIET + j]
+    total = table[TOTAL + j]
     most = MOST_PURCHASES if counted > 0.0 else 1
     at_least = purchase_probability(total, counted)
     point = 1.0 - at_least
@@ -172,50 +208,56 @@ def _count_purchases(table: Array, j: int, counted: float) -> None:
     table[PURCHASES + j] = np.float64(count)
 
 
-@stage
-def _choose_need(table: Array, needs: Array, j: int, n_needs: int) -> None:
+@scalar
+def _choose_need(table: Array, needs: Array, j: int) -> None:
     """Which need the buyer in lane ``j`` buys for, and the list value before noise."""
-    loud = table[NOTICED + j] > 0.0
-    total = table[TOTAL_NOTICED + j] if loud else table[TOTAL_QUIET + j]
-    weights = WEIGHT_NOTICED if loud else WEIGHT_QUIET
-    share = table[LUCK_CHOICE + j] * total
+    n_needs = needs.shape[0]
+    share = table[LUCK_CHOICE + j] * table[TOTAL + j]
     below = 0.0
     chosen = n_needs - 1  # rounding at the upper end of the last need cannot leave nobody chosen
     for k in range(n_needs):
-        weight = need_block(table, k)[weights + j]
+        weight = need_block(table, k)[WEIGHT + j]
         if is_chosen(share, below, weight) > 0.0:
             chosen = k
         below += weight
-    of_need = need_block(table, chosen)
-    of_need[BUYS + j] = 1.0
     table[NEED_BOUGHT + j] = np.float64(chosen)
-    price = needs[chosen, NEED_PRICE]
-    table[LIST_SPEND + j] = table[SPEND_LEVEL + j] * price * table[PURCHASES + j]
-    deal = table[NOTICED + j] * table[ACT_DISCOUNT + j] * of_need[ACT_NEED + j]
+    table[LIST_SPEND + j] = (
+        table[SPEND_LEVEL + j] * needs[chosen, NEED_PRICE] * table[PURCHASES + j]
+    )
+    deal = table[NOTICED + j] * table[ACT_DISCOUNT + j] * need_block(table, chosen)[ACT_NEED + j]
     table[REDEEMED + j] = indicator(deal > 0.0)
 
 
 @stage
-def _draw_leaving(table: Array, world: World) -> None:
+def _draw_leaving(table: Array, world: World, width: int) -> None:
+    scale, base, retained = world.leave_scale, world.leave_base, world.leave_retained
     contract = world.contract
-    for j in range(LANES):
-        quiet, noticed = table[P_LEAVE_QUIET + j], table[P_LEAVE_NOTICED + j]
-        accepted = table[P_LEAVE_ACCEPTED + j]
-        chance = noticed if table[NOTICED + j] > 0.0 else quiet
-        chance = accepted if table[ACCEPTED + j] > 0.0 else chance
+    for j in range(used(width)):
+        unhappy, woken = table[UNHAPPY + j], table[WOKEN + j]
+        added = woken if table[NOTICED + j] > 0.0 else unhappy
+        stays = woken - retained
+        added = stays if table[ACCEPTED + j] > 0.0 else added
+        bound = contract * indicator(table[COMMITMENT + j] > 0.0)
+        free = table[ALIVE + j] * (1.0 - bound)
+        chance = leaving_probability(scale, base, table[LEAVING_PROPENSITY + j], added, free)
         goes = indicator(table[LUCK_LEAVE + j] < chance)
-        left = table[LEFT + j] + (1.0 - table[LEFT + j]) * goes
-        table[LEFT + j] = left
-        table[CANCELLED + j] = contract * left
+        table[LEFT + j] = table[LEFT + j] + (1.0 - table[LEFT + j]) * goes
+
+
+@stage
+def _draw_departure(table: Array, world: World, width: int) -> None:
+    contract = world.contract
+    for j in range(used(width)):
+        table[CANCELLED + j] = contract * table[LEFT + j]
         buys = indicator(table[PURCHASES + j] > 0.0)
         refers = indicator(table[LUCK_REFERRAL + j] < table[P_REFERRAL + j])
         table[REFERRED + j] = buys * refers
 
 
 @stage
-def _draw_service(table: Array, channels: Array, world: World, n_channels: int) -> None:
+def _draw_problem(table: Array, world: World, width: int) -> None:
     end, complain = world.problem_end, world.complain_probability
-    for j in range(LANES):
+    for j in range(used(width)):
         before = table[PROBLEM + j]
         solved = before * table[NOTICED + j]
         solved = solved * indicator(table[LUCK_SOLVE + j] < table[ACT_SERVICE + j])
@@ -229,40 +271,29 @@ def _draw_service(table: Array, channels: Array, world: World, n_channels: int) 
         table[SOLVED + j] = told * before * (1.0 - after)
         table[COMPLAINED + j] = (1.0 - told) * after * tells
         table[VISIT + j] = 0.0
-    below = 0.0
-    for c in range(n_channels):
-        share = channels[c, VISIT_SHARE]
-        if share > 0.0:
-            here = np.float64(c + 1)
-            for j in range(LANES):
-                stays = 1.0 - table[LEFT + j]
-                low, high = below * table[P_VISIT + j], (below + share) * table[P_VISIT + j]
-                luck = table[LUCK_VISIT + j]
-                comes = indicator(luck >= low) * indicator(luck < high) * stays
-                table[VISIT + j] += here * comes
-            below += share
-
-
-@stage
-def _draw_needs(table: Array, world: World, n_needs: int) -> None:
-    noise = world.answer_noise
-    for j in range(LANES):
         table[BASKET + j] = 0.0
         table[BASKET_SUM + j] = 0.0
-    for k in range(n_needs):
-        _draw_need(table, noise, k)
 
 
 @stage
-def _draw_need(table: Array, noise: float, k: int) -> None:
-    of_need = need_block(table, k)
-    here = np.float64(k + 1)
-    for j in range(LANES):
+def _draw_visit(table: Array, below: float, share: float, c: int, width: int) -> None:
+    here = np.float64(c + 1)
+    for j in range(used(width)):
+        stays = 1.0 - table[LEFT + j]
+        low, high = below * table[P_VISIT + j], (below + share) * table[P_VISIT + j]
+        luck = table[LUCK_VISIT + j]
+        comes = indicator(luck >= low) * indicator(luck < high) * stays
+        table[VISIT + j] += here * comes
+
+
+@stage
+def _draw_need(table: Array, of_need: Array, world: World, k: int, width: int) -> None:
+    here, noise = np.float64(k + 1), world.answer_noise
+    for j in range(used(width)):
         stated = reading(of_need[NEED + j], noise, of_need[LUCK_ANSWER + j])
         of_need[ARISEN + j] = indicator(of_need[LUCK_ARRIVAL + j] < of_need[P_ARRIVAL + j])
         of_need[SIGNAL + j] = indicator(of_need[LUCK_SIGNAL + j] < of_need[P_SIGNAL + j])
         of_need[READING + j] = np.float64(np.float32(table[ANSWERED + j] * stated))
-    for j in range(LANES):
         low = table[BASKET_SUM + j]
         high = low + of_need[P_BASKET + j]
         luck = table[LUCK_BASKET + j]

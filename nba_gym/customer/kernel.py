@@ -1,142 +1,91 @@
 """The compiled loop over tiles: load, live one period, end journeys, observe, store.
 
-The state of the customers is kept in tiles (``(n_tiles, quantities, LANES)``, single precision), so
-a tile is one contiguous piece of memory. Every customer is computed in the same way whether they
+The state of the customers is kept in tiles (``(n_tiles, quantities * LANES)``, single precision),
+so a tile is one contiguous piece of memory. Every customer is computed in the same way whether they
 are alone or among a million: lanes that nobody uses are computed too and thrown away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
-from nba_gym.compiled import entry, scalar, stage
+from nba_gym.compiled import entry, fetch_to_write, scalar, sequence, stage
+from nba_gym.customer.arrays import (
+    SLOT,
+    Outcome,
+    Rules,
+    State,
+    open_outcome,
+    open_rules,
+    open_scratch,
+    open_state,
+)
 from nba_gym.customer.luck import CUSTOMER_ROW, SEED_ROW
 from nba_gym.customer.story import live_one_period, observe
 from nba_gym.customer.traits import draw_birth
 from nba_gym.engagement.rules import write_masks
-from nba_gym.lanes import LANES, row
-from nba_gym.records.features import write_rows
+from nba_gym.lanes import LANES, lanes_for, used
 from nba_gym.records.history import begin_history
-from nba_gym.records.ledger import LINE_PLACES, LINES, profit
+from nba_gym.records.ledger import LINES, write_ledger
 from nba_gym.records.places import ACTION, CANCELLED, CONDITIONS, TENURE
-from nba_gym.scenario.parameters import Array, World
+from nba_gym.scenario.parameters import Array
+from nba_gym.turning import write_observations, write_rows
+
+__all__ = ["DISABLED", "NEXT_STEP", "SAME_STEP", "Outcome", "Rules", "State"]
 
 N_LINES = len(LINES)
-_FIRST_LINE = LINE_PLACES[0]
 _ZERO = np.uint64(0)
 
 DISABLED, NEXT_STEP, SAME_STEP = 0, 1, 2
 """What a step does with journeys that end: nothing, begin anew in the next step, or at once."""
-
-
-class Rules(NamedTuple):
-    """The scenario as arrays; see ``Parameters`` and ``RuleBook`` for their shapes."""
-
-    world: Array
-    actions: Array
-    channels: Array
-    needs: Array
-    excitation: Array
-    seasons: Array
-    waves: Array
-    spend_noise: Array
-    personas: Array
-    traits: Array
-    links: Array
-    blocked_by: Array
-    windows: Array
-    shut: Array
-    offsets: Array
-    bit_offsets: Array
-    features: Array
-    event_offsets: Array
-
-
-class State(NamedTuple):
-    """The customers: all that is kept from one period to the next.
-
-    Attributes:
-        values: Stored quantities, ``(n_tiles, n_values, LANES)``, float32.
-        bits: Bit histories, ``(n_tiles, n_bits, LANES)``, uint32.
-        identity: Seed and customer number, ``(n_tiles, 2 * LANES)``, uint64.
-        conditions: Broken rules, ``(n_tiles * LANES,)``, uint64.
-        ended: 1 once a journey is over, ``(n_tiles * LANES,)``, uint8.
-    """
-
-    values: Array
-    bits: Array
-    identity: Array
-    conditions: Array
-    ended: Array
-
-
-class Outcome(NamedTuple):
-    """What a step reports, one row a customer.
-
-    Attributes:
-        observations: Features, ``(n, n_features)``, float32.
-        masks: Allowed actions, ``(n, n_actions)``, int8.
-        ledger: Ledger lines of the period, ``(n, n_lines)``, float64.
-        rewards: Their sums, ``(n,)``, float64.
-        terminated: The customer was seen to leave, ``(n,)``, bool.
-        truncated: The horizon was reached, ``(n,)``, bool.
-        forbidden: The chosen action was not allowed and waiting took its place, ``(n,)``, bool.
-        final_observations: Last observation of journeys begun anew, ``(n, n_features)``.
-        final_masks: Last action masks of journeys begun anew, ``(n, n_actions)``.
-        events: Events of the period, ``(n or 0, n_events)``, float64.
-    """
-
-    observations: Array
-    masks: Array
-    ledger: Array
-    rewards: Array
-    terminated: Array
-    truncated: Array
-    forbidden: Array
-    final_observations: Array
-    final_masks: Array
-    events: Array
+BEGIN = 3
+"""Instead of a step: let customers be born, and observe everybody."""
 
 
 @stage
-def load_tile(
-    values: Array, bits: Array, offsets: Array, bit_offsets: Array, table: Array, words: Array
-) -> None:
-    """Copy the stored quantities of one tile onto the worktable."""
-    for q in range(offsets.shape[0]):
-        stored, lanes = values[q], row(table, offsets[q])
-        for j in range(stored.shape[0]):
-            lanes[j] = stored[j]
-    for q in range(bit_offsets.shape[0]):
-        kept, register = bits[q], row(words, bit_offsets[q])
-        for j in range(kept.shape[0]):
-            register[j] = kept[j]
+def _load(kept: Array, runs: Array, table: Array) -> None:
+    for r in range(runs.shape[0]):
+        rows = table[runs[r, 0] : runs[r, 0] + runs[r, 2]]
+        stored = kept[runs[r, 1] : runs[r, 1] + runs[r, 2]]
+        for i in range(stored.shape[0]):
+            rows[i] = stored[i]
 
 
 @stage
-def store_tile(
-    values: Array, bits: Array, offsets: Array, bit_offsets: Array, table: Array, words: Array
+def _store(kept: Array, runs: Array, table: Array) -> None:
+    for r in range(runs.shape[0]):
+        rows = table[runs[r, 0] : runs[r, 0] + runs[r, 2]]
+        stored = kept[runs[r, 1] : runs[r, 1] + runs[r, 2]]
+        for i in range(stored.shape[0]):
+            stored[i] = rows[i]
+
+
+@sequence
+def load_tile(t: int, state: State, rules: Rules, table: Array, words: Array) -> None:
+    """Copy the stored quantities of tile ``t`` onto the worktable."""
+    _load(state.values[t], rules.runs, table)
+    _load(state.constants[t], rules.constant_runs, table)
+    _load(state.bits[t], rules.bit_run, words)
+
+
+@sequence
+def store_tile(t: int, state: State, rules: Rules, table: Array, words: Array) -> None:
+    """Copy what may have changed in tile ``t`` from the worktable back."""
+    _store(state.values[t], rules.runs, table)
+    _store(state.bits[t], rules.bit_run, words)
+
+
+@sequence
+def _begin_lane(
+    t: int, j: int, state: State, rules: Rules, table: Array, words: Array, tray: Array
 ) -> None:
-    """Copy the stored quantities of one tile from the worktable back."""
-    for q in range(offsets.shape[0]):
-        stored, lanes = values[q], row(table, offsets[q])
-        for j in range(stored.shape[0]):
-            stored[j] = lanes[j]
-    for q in range(bit_offsets.shape[0]):
-        kept, register = bits[q], row(words, bit_offsets[q])
-        for j in range(kept.shape[0]):
-            kept[j] = register[j]
-
-
-@scalar
-def begin_lane(t: int, j: int, state: State, rules: Rules, table: Array, words: Array) -> None:
     """Let the customer named in the identity of lane ``j`` be born."""
     n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
     draw_birth(
         table,
+        tray,
         j,
         state.identity[t, SEED_ROW + j],
         state.identity[t, CUSTOMER_ROW + j],
@@ -153,71 +102,90 @@ def begin_lane(t: int, j: int, state: State, rules: Rules, table: Array, words: 
 
 
 @scalar
-def observe_tile(
-    t: int,
-    count: int,
-    state: State,
-    rules: Rules,
-    table: Array,
-    words: Array,
-    observations: Array,
-    masks: Array,
+def _fetch_rows(desk: Array, slot: int, first: int, count: int, width: int) -> None:
+    """Ask for rows of array ``slot`` to write, each ``width`` bytes."""
+    fetch_to_write(desk[SLOT * slot] + first * width, count * width)
+
+
+@stage
+def _fetch_tile(
+    t: int, n: int, n_features: int, n_actions: int, state_at: Array, out_at: Array
 ) -> None:
-    """Write the observations and masks of one tile, and keep its conditions."""
-    n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
-    observe(
-        table,
-        words,
-        rules.channels,
-        rules.windows,
-        rules.shut,
-        rules.waves,
-        rules.world[0],
-        n_needs,
-        n_channels,
-    )
+    """Ask for the memory of tile ``t``, so that it is near by the time it is needed."""
     first = t * LANES
-    for j in range(LANES):
-        state.conditions[first + j] = words[CONDITIONS + j]
-    write_rows(table, rules.features, observations, first, count)
-    write_masks(words, rules.blocked_by, masks, first, count)
+    count = min(LANES, n - first)
+    for slot in range(2):
+        _fetch_rows(state_at, slot, t, 1, state_at[SLOT * slot + 2] * 4)
+    _fetch_rows(state_at, 2, t, 1, state_at[SLOT * 2 + 2] * 4)
+    _fetch_rows(state_at, 3, t, 1, 2 * LANES * 8)
+    _fetch_rows(state_at, 4, first, LANES, 8)
+    _fetch_rows(out_at, 0, first, count, n_features * 4)
+    _fetch_rows(out_at, 1, first, count, n_actions)
+    _fetch_rows(out_at, 2, first, count, N_LINES * 8)
+    _fetch_rows(out_at, 3, first, count, 8)
 
 
-@scalar
-def decide_tile(
-    t: int, count: int, state: State, rules: Rules, chosen: Array, table: Array, forbidden: Array
+@stage
+def _keep_conditions(words: Array, conditions: Array, width: int) -> None:
+    for j in range(used(width)):
+        conditions[j] = words[CONDITIONS + j]
+
+
+@stage
+def _decide(
+    chosen: Array,
+    conditions: Array,
+    blocked_by: Array,
+    table: Array,
+    forbidden: Array,
+    count: int,
+    width: int,
 ) -> None:
     """Put the chosen actions on the worktable; a forbidden one becomes waiting."""
-    first = t * LANES
-    for j in range(LANES):
+    for j in range(used(width)):
         table[ACTION + j] = 0.0
     for j in range(count):
-        a = chosen[first + j]
-        blocked = (state.conditions[first + j] & rules.blocked_by[a]) != _ZERO
-        forbidden[first + j] = blocked
+        a = chosen[j]
+        blocked = (conditions[j] & blocked_by[np.uint64(a)]) != _ZERO
+        forbidden[j] = blocked
         table[ACTION + j] = 0.0 if blocked else np.float64(a)
 
 
-@scalar
-def report_tile(t: int, count: int, horizon: float, out: Outcome, table: Array) -> int:
-    """Write rewards, ledger and flags of one tile; returns how many journeys ended."""
+@stage
+def _report_ends(
+    table: Array, horizon: float, terminated: Array, truncated: Array, count: int
+) -> int:
+    """Say whose journey is over; returns how many are."""
     ended = 0
-    first = t * LANES
     for j in range(count):
-        i = first + j
-        for line in range(N_LINES):
-            out.ledger[i, line] = table[_FIRST_LINE + line * LANES + j]
-        out.rewards[i] = profit(table, j)
         gone = table[CANCELLED + j] > 0.0
         late = table[TENURE + j] >= horizon
-        out.terminated[i] = gone
-        out.truncated[i] = late and not gone
+        terminated[j] = gone
+        truncated[j] = late and not gone
         ended += 1 if gone or late else 0
     return ended
 
 
-@scalar
-def clear_row(i: int, out: Outcome) -> None:
+@stage
+def _write_final(
+    table: Array,
+    words: Array,
+    features: Array,
+    blocked_by: Array,
+    observation: Array,
+    mask: Array,
+    j: int,
+) -> None:
+    """Report the last observation and mask of lane ``j``."""
+    conditions = words[CONDITIONS + j]
+    for f in range(features.shape[0]):
+        observation[f] = table[features[f] + j]
+    for a in range(blocked_by.shape[0]):
+        mask[a] = (conditions & blocked_by[a]) == _ZERO
+
+
+@sequence
+def _clear_row(i: int, out: Outcome) -> None:
     """Report nothing for a customer who was only begun anew (NEXT_STEP autoreset)."""
     out.ledger[i, :] = 0.0
     out.rewards[i] = 0.0
@@ -226,110 +194,99 @@ def clear_row(i: int, out: Outcome) -> None:
     out.forbidden[i] = False
 
 
-def _make_step(digest: str) -> Callable[..., None]:
-    def step_tiles(
+def _make_run(digest: str) -> Callable[..., None]:
+    def run_tiles(
         first_tile: int,
         last_tile: int,
         n: int,
         mode: int,
+        newborn: Array,
         chosen: Array,
-        state: State,
-        rules: Rules,
-        out: Outcome,
-        table: Array,
-        words: Array,
+        rules_at: Array,
+        state_at: Array,
+        out_at: Array,
+        scratch_at: Array,
     ) -> None:
-        """Live one period with the tiles ``first_tile`` to ``last_tile`` (exclusive)."""
         digest  # part of the cache key  # noqa: B018
+        rules, state, out = open_rules(rules_at), open_state(state_at), open_outcome(out_at)
+        table, words, tray, sheet = open_scratch(scratch_at)
         world = rules.world[0]
         n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
         stride = np.uint64(n)
         for t in range(first_tile, last_tile):
-            count = min(LANES, n - t * LANES)
             first = t * LANES
-            load_tile(
-                state.values[t], state.bits[t], rules.offsets, rules.bit_offsets, table, words
-            )
-            decide_tile(t, count, state, rules, chosen, table, out.forbidden)
-            live_one_period(
-                table,
-                words,
-                state.identity[t],
-                rules.actions,
-                rules.channels,
-                rules.needs,
-                rules.excitation,
-                rules.seasons,
-                rules.spend_noise,
-                world,
-                n_needs,
-                n_channels,
-            )
-            ended = report_tile(t, count, world.horizon, out, table)
-            if out.events.shape[0] > 0:
-                write_rows(table, rules.event_offsets, out.events, first, count)
-            if mode == NEXT_STEP:
-                for j in range(count):
-                    if state.ended[first + j] > 0:
-                        state.identity[t, CUSTOMER_ROW + j] += stride
-                        begin_lane(t, j, state, rules, table, words)
-                        clear_row(first + j, out)
-            if mode == SAME_STEP and ended > 0:
-                observe_tile(
-                    t,
-                    count,
-                    state,
-                    rules,
-                    table,
-                    words,
-                    out.final_observations,
-                    out.final_masks,
+            count = min(LANES, n - first)
+            width = lanes_for(count)
+            if t + 1 < last_tile:
+                _fetch_tile(
+                    t + 1, n, rules.features.shape[0], rules.blocked_by.shape[0], state_at, out_at
                 )
-            for j in range(count):
-                over = out.terminated[first + j] or out.truncated[first + j]
-                if over and mode == SAME_STEP:
-                    state.identity[t, CUSTOMER_ROW + j] += stride
-                    begin_lane(t, j, state, rules, table, words)
-                elif over:
-                    state.ended[first + j] = 1
-            observe_tile(t, count, state, rules, table, words, out.observations, out.masks)
-            store_tile(
-                state.values[t], state.bits[t], rules.offsets, rules.bit_offsets, table, words
+            load_tile(t, state, rules, table, words)
+            births = 0
+            if mode == BEGIN:
+                for j in range(count):
+                    if newborn[first + j]:
+                        _begin_lane(t, j, state, rules, table, words, tray)
+                        births += 1
+            else:
+                _decide(
+                    chosen[first:],
+                    state.conditions[first:],
+                    rules.blocked_by,
+                    table,
+                    out.forbidden[first:],
+                    count,
+                    width,
+                )
+                live_one_period(
+                    table, words, tray, state.identity[t], rules, world, n_needs, n_channels, width
+                )
+                write_ledger(table, out.ledger.reshape(-1)[first * N_LINES :], out.rewards[first:], count)
+                ended = _report_ends(
+                    table, world.horizon, out.terminated[first:], out.truncated[first:], count
+                )
+                if out.events.shape[0] > 0:
+                    write_rows(table, rules.event_offsets, out.events, first, count)
+                if mode == SAME_STEP and ended > 0:
+                    observe(table, words, rules, world, n_needs, n_channels, width)
+                    for j in range(count):
+                        if out.terminated[first + j] or out.truncated[first + j]:
+                            _write_final(
+                                table,
+                                words,
+                                rules.features,
+                                rules.blocked_by,
+                                out.final_observations[first + j],
+                                out.final_masks[first + j],
+                                j,
+                            )
+                            state.identity[t, CUSTOMER_ROW + j] += stride
+                            _begin_lane(t, j, state, rules, table, words, tray)
+                            births += 1
+                elif mode == NEXT_STEP:
+                    for j in range(count):
+                        if state.ended[first + j] > 0:
+                            state.identity[t, CUSTOMER_ROW + j] += stride
+                            _begin_lane(t, j, state, rules, table, words, tray)
+                            _clear_row(first + j, out)
+                            births += 1
+                        elif out.terminated[first + j] or out.truncated[first + j]:
+                            state.ended[first + j] = 1
+                elif ended > 0:
+                    for j in range(count):
+                        if out.terminated[first + j] or out.truncated[first + j]:
+                            state.ended[first + j] = 1
+            observe(table, words, rules, world, n_needs, n_channels, width)
+            _keep_conditions(words, state.conditions[first:], width)
+            write_observations(
+                table, rules.features, rules.pieces, sheet, out.observations, first, count, width
             )
+            write_masks(words, rules.blocked_by, out.masks, first, count)
+            if births > 0:
+                _store(state.constants[t], rules.constant_runs, table)
+            store_tile(t, state, rules, table, words)
 
-    return step_tiles
-
-
-def _make_begin(digest: str) -> Callable[..., None]:
-    def begin_tiles(
-        first_tile: int,
-        last_tile: int,
-        n: int,
-        newborn: Array,
-        state: State,
-        rules: Rules,
-        observations: Array,
-        masks: Array,
-        table: Array,
-        words: Array,
-    ) -> None:
-        """Let the customers marked in ``newborn`` be born, and observe everybody."""
-        digest  # part of the cache key  # noqa: B018
-        for t in range(first_tile, last_tile):
-            count = min(LANES, n - t * LANES)
-            load_tile(
-                state.values[t], state.bits[t], rules.offsets, rules.bit_offsets, table, words
-            )
-            for j in range(LANES):
-                if newborn[t * LANES + j]:
-                    begin_lane(t, j, state, rules, table, words)
-            observe_tile(t, count, state, rules, table, words, observations, masks)
-            store_tile(
-                state.values[t], state.bits[t], rules.offsets, rules.bit_offsets, table, words
-            )
-
-    return begin_tiles
+    return run_tiles
 
 
-step_tiles = entry(_make_step)
-begin_tiles = entry(_make_begin)
+run_tiles = entry(_make_run)

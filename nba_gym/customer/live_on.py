@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nba_gym.arithmetic import indicator
-from nba_gym.compiled import stage
+from nba_gym.compiled import sequence, stage
 from nba_gym.customer.needs import update_awareness, update_need
 from nba_gym.customer.places import (
     ACT_CARE,
@@ -13,7 +15,6 @@ from nba_gym.customer.places import (
     ARISEN,
     AWARENESS,
     BASELINE_LOYALTY,
-    BUYS,
     FATIGUE,
     LEFT,
     LOYALTY,
@@ -33,35 +34,36 @@ from nba_gym.customer.relationship import (
     update_loyalty,
     update_reference,
 )
-from nba_gym.lanes import LANES, need_block
+from nba_gym.lanes import need_block, used
 from nba_gym.records.places import (
     ACT_DISCOUNT,
     ACT_INFORM,
     ACT_NEED,
     OPEN_BASKET,
+    NEED_BOUGHT,
     PURCHASES,
     SENT,
 )
 from nba_gym.scenario.parameters import Array, World
 
 
-@stage
-def live_on(table: Array, world: World, n_needs: int) -> None:
+@sequence
+def live_on(table: Array, world: World, n_needs: int, width: int) -> None:
     """Write the next hidden state; the visible history must not have moved on yet."""
-    _update_loyalty(table, world)
-    _update_memory(table, world)
+    _update_loyalty(table, world, width)
+    _update_memory(table, world, width)
     for k in range(n_needs):
-        _update_needs(table, world, k)
+        _update_needs(table, need_block(table, k), world, k, width)
 
 
 @stage
-def _update_loyalty(table: Array, world: World) -> None:
+def _update_loyalty(table: Array, world: World, width: int) -> None:
     drift = world.drift
     by_purchase, by_solution = world.gain_purchase, world.gain_solution
     by_care, by_information = world.gain_care, world.gain_information
     by_irrelevance, by_pressure = world.loss_irrelevance, world.loss_pressure
     by_problem = world.loss_problem
-    for j in range(LANES):
+    for j in range(used(width)):
         noticed, relevance = table[NOTICED + j], table[RELEVANCE + j]
         basket = indicator(table[OPEN_BASKET + j] > 0.0)
         gain = loyalty_gain(
@@ -91,10 +93,10 @@ def _update_loyalty(table: Array, world: World) -> None:
 
 
 @stage
-def _update_memory(table: Array, world: World) -> None:
+def _update_memory(table: Array, world: World, width: int) -> None:
     decay, relief = world.fatigue_decay, world.fatigue_relief
     learn, forget = world.reference_learn, world.reference_forget
-    for j in range(LANES):
+    for j in range(used(width)):
         intrusion = table[SENT + j] * table[ACT_INTRUSIVENESS + j]
         table[FATIGUE + j] = update_fatigue(
             table[FATIGUE + j], decay, intrusion, relief, table[RELEVANCE + j]
@@ -107,13 +109,13 @@ def _update_memory(table: Array, world: World) -> None:
 
 
 @stage
-def _update_needs(table: Array, world: World, k: int) -> None:
-    of_need = need_block(table, k)
+def _update_needs(table: Array, of_need: Array, world: World, k: int, width: int) -> None:
+    here = np.float64(k)
     decay, satisfaction = world.need_decay, world.need_satisfaction
     fade, by_information = world.awareness_decay, world.awareness_information
     by_purchase = world.awareness_purchase
-    for j in range(LANES):
-        bought = of_need[BUYS + j]
+    for j in range(used(width)):
+        bought = indicator(table[NEED_BOUGHT + j] == here)
         informed = table[NOTICED + j] * table[ACT_INFORM + j] * of_need[ACT_NEED + j]
         of_need[NEED + j] = update_need(
             of_need[NEED + j], decay, satisfaction, bought, of_need[ARISEN + j]

@@ -1,80 +1,76 @@
-"""What the chosen action and the season mean for each customer: gathered from tables."""
+"""What the chosen action and the season mean for each customer: picked from tables."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nba_gym.compiled import stage
+from nba_gym.compiled import sequence, stage
 from nba_gym.customer.places import (
     ACT_ATTENTION,
-    ACT_CARE,
-    ACT_INTRUSIVENESS,
-    ACT_LOG_PRICE,
-    ACT_OFFER,
-    ACT_PRESSURE,
     ACT_REACH,
-    ACT_RESPONSE_BASE,
-    ACT_RESPONSE_SLOPE,
-    ACT_RETAIN,
-    ACT_SERVICE,
     ATTENTION,
     SEASON_ARRIVAL,
     SEASON_UTILITY,
 )
-from nba_gym.lanes import LANES, channel_block, need_block
+from nba_gym.lanes import (
+    CHANNEL_SIZE,
+    LANES,
+    channel_blocks,
+    need_blocks,
+    row,
+    used,
+)
 from nba_gym.records.catalogue import look_up_records
-from nba_gym.records.places import (
-    ACTION,
-    PHASE,
-    SENT,
-)
-from nba_gym.scenario.parameters import (
-    A_CARE,
-    A_CHANNEL,
-    A_INTRUSIVENESS,
-    A_LOG_PRICE,
-    A_OFFER,
-    A_OUTBOUND,
-    A_PRESSURE,
-    A_REACH,
-    A_RESPONSE_BASE,
-    A_RESPONSE_SLOPE,
-    A_RETAIN,
-    A_SERVICE,
-    Array,
-)
+from nba_gym.records.places import ACT_CHANNEL, ACT_OUTBOUND, PHASE, SENT
+from nba_gym.scenario.parameters import A_NEED, A_REACH, A_RESPONSE_SLOPE, Array
+from nba_gym.turning import CARD_PIECE, draw_cards, pad_cards, turn_to_needs, turn_to_rows
+
+Floats = NDArray[np.float64]
+
+_HIDDEN = A_RESPONSE_SLOPE + 1 - A_REACH
+_HIDDEN_ROOM = _HIDDEN + -_HIDDEN % CARD_PIECE
 
 
-@stage
-def look_up(table: Array, actions: Array, seasons: Array, n_needs: int) -> None:
+def action_cards(catalogue: Floats) -> Floats:
+    """The catalogue in the order of the worktable: seen, needs, hidden, each in whole pieces."""
+    parts = catalogue[:, :A_REACH], catalogue[:, A_NEED:], catalogue[:, A_REACH:A_NEED]
+    return np.concatenate([pad_cards(part) for part in parts], axis=1)
+
+
+def season_cards(seasons: Floats) -> Floats:
+    """Utility and arrival factor of the needs, ``(2, n_needs, cycle)``, one card a phase."""
+    return np.concatenate([pad_cards(part.T) for part in seasons], axis=1)
+
+
+@sequence
+def look_up(
+    table: Array, cards: Array, season: Array, tray: Array, n_needs: int, width: int
+) -> None:
     """Write everything that depends on each lane's action and season.
 
     Args:
         table: Worktable; ``ACTION``, ``PHASE`` and the attention traits are read.
-        actions: The catalogue.
-        seasons: Utility and arrival factor, ``(2, n_needs, cycle)``.
+        cards: The catalogue, see ``action_cards``.
+        season: Utility and arrival factor, see ``season_cards``.
+        tray: Scratch.
         n_needs: Needs in use.
+        width: Lanes in use.
     """
-    look_up_records(table, actions, n_needs)
-    for j in range(LANES):
-        a = np.int64(table[ACTION + j])
-        channel = np.int64(actions[a, A_CHANNEL])
+    look_up_records(table, cards, tray, n_needs, width)
+    hidden = tray[(cards.shape[1] - _HIDDEN_ROOM) * LANES :]
+    turn_to_rows(hidden, table[ACT_REACH : ACT_REACH + _HIDDEN_ROOM * LANES], width)
+    draw_cards(row(table, PHASE), season, tray, width)
+    turn_to_needs(tray, need_blocks(table, SEASON_UTILITY), n_needs, width)
+    arrivals = tray[season.shape[1] // 2 * LANES :]
+    turn_to_needs(arrivals, need_blocks(table, SEASON_ARRIVAL), n_needs, width)
+    _meet_channel(table, channel_blocks(table), width)
+
+
+@stage
+def _meet_channel(table: Array, blocks: Array, width: int) -> None:
+    for j in range(used(width)):
+        channel = np.int64(table[ACT_CHANNEL + j])
         channel = channel if channel > 0 else 0
-        table[ACT_REACH + j] = actions[a, A_REACH]
-        table[ACT_ATTENTION + j] = channel_block(table, channel)[ATTENTION + j]
-        table[ACT_INTRUSIVENESS + j] = actions[a, A_INTRUSIVENESS]
-        table[ACT_LOG_PRICE + j] = actions[a, A_LOG_PRICE]
-        table[ACT_OFFER + j] = actions[a, A_OFFER]
-        table[ACT_CARE + j] = actions[a, A_CARE]
-        table[ACT_SERVICE + j] = actions[a, A_SERVICE]
-        table[ACT_RETAIN + j] = actions[a, A_RETAIN]
-        table[ACT_PRESSURE + j] = actions[a, A_PRESSURE]
-        table[ACT_RESPONSE_BASE + j] = actions[a, A_RESPONSE_BASE]
-        table[ACT_RESPONSE_SLOPE + j] = actions[a, A_RESPONSE_SLOPE]
-        table[SENT + j] = actions[a, A_OUTBOUND]
-    for k in range(n_needs):
-        of_need = need_block(table, k)
-        for j in range(LANES):
-            phase = np.int64(table[PHASE + j])
-            of_need[SEASON_UTILITY + j] = seasons[0, k, phase]
-            of_need[SEASON_ARRIVAL + j] = seasons[1, k, phase]
+        table[ACT_ATTENTION + j] = blocks[np.uint64(channel * CHANNEL_SIZE + ATTENTION + j)]
+        table[SENT + j] = table[ACT_OUTBOUND + j]

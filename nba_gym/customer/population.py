@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from nba_gym.customer import kernel
 from nba_gym.customer import places as hidden_half
-from nba_gym.customer.kernel import Outcome, Rules, State
+from nba_gym.customer.arrays import Outcome, Rules, State, addresses
+from nba_gym.customer.look_up import action_cards, season_cards
 from nba_gym.engagement.rules import RuleBook, compile_rules
 from nba_gym.lanes import LANES, Scratch
 from nba_gym.records import places as visible_half
@@ -24,9 +25,11 @@ from nba_gym.records.features import Feature, feature_table
 from nba_gym.records.places import stored_bits, stored_places
 from nba_gym.scenario.parameters import Parameters, pack
 from nba_gym.scenario.schema import Scenario
+from nba_gym.turning import piece_starts
 
 HIDDEN_BOOKS = (hidden_half.BOOK, hidden_half.NEEDS, hidden_half.CHANNELS)
 VISIBLE_BOOKS = (visible_half.BOOK, visible_half.NEEDS, visible_half.CHANNELS)
+_NOBODY, _NO_ACTIONS = np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.int64)
 CUSTOMERS_PER_THREAD = 4096
 """Below this many customers a second thread costs more than it saves."""
 
@@ -47,7 +50,6 @@ class Population:
         n: Number of customers.
         features: What the columns of an observation mean.
         rule_book: The engagement policy, compiled.
-        out: Arrays that the next step overwrites.
     """
 
     def __init__(
@@ -72,20 +74,26 @@ class Population:
         self.out = self.new_outcome()
         self.threads = self._choose_threads(threads)
         self._scratch = [Scratch() for _ in range(self.threads)]
+        self._scratch_at = [addresses(scratch.arrays) for scratch in self._scratch]
+        self._rules_at, self._state_at = addresses(self.rules), addresses(self.state)
         self._pool: ThreadPoolExecutor | None = None
 
     def _pack_rules(self, features: list[int]) -> Rules:
         world, book = self.parameters, self.rule_book
         k, c = self.scenario.n_needs, self.scenario.n_channels
-        self._stored = stored_places((*VISIBLE_BOOKS, *HIDDEN_BOOKS), k, c)
-        self._offsets = [at for ats in self._stored.values() for at in ats]
+        books = (*VISIBLE_BOOKS, *HIDDEN_BOOKS)
+        self._stored = stored_places(books, k, c, constant=False)
+        self._constant = stored_places(books, k, c, constant=True)
+        self._offsets = sorted(at for ats in self._stored.values() for at in ats)
+        self._constant_offsets = sorted(at for ats in self._constant.values() for at in ats)
         return Rules(
             world=world.world,
             actions=world.actions,
+            cards=action_cards(world.actions),
             channels=world.channels,
             needs=world.needs,
             excitation=world.excitation,
-            seasons=world.seasons,
+            season_cards=season_cards(world.seasons),
             waves=world.waves,
             spend_noise=world.spend_noise,
             personas=world.personas,
@@ -94,21 +102,35 @@ class Population:
             blocked_by=book.blocked_by,
             windows=book.windows,
             shut=book.shut,
-            offsets=np.array(self._offsets, dtype=np.int64),
-            bit_offsets=np.array(stored_bits(c), dtype=np.int64),
+            runs=runs_of(self._offsets),
+            constant_runs=runs_of(self._constant_offsets),
+            bit_run=runs_of(stored_bits(c)),
             features=np.array(features, dtype=np.int64),
+            pieces=piece_starts(len(features)),
             event_offsets=np.array(event_places(self.scenario), dtype=np.int64),
         )
 
     def _new_state(self) -> State:
-        tiles = self.n_tiles
+        tiles, rules = self.n_tiles, self.rules
+        size = [int(runs[:, 2].sum()) for runs in (rules.runs, rules.constant_runs, rules.bit_run)]
         return State(
-            values=np.zeros((tiles, len(self.rules.offsets), LANES), dtype=np.float32),
-            bits=np.zeros((tiles, len(self.rules.bit_offsets), LANES), dtype=np.uint32),
+            values=np.zeros((tiles, size[0]), dtype=np.float32),
+            constants=np.zeros((tiles, size[1]), dtype=np.float32),
+            bits=np.zeros((tiles, size[2]), dtype=np.uint32),
             identity=np.zeros((tiles, 2 * LANES), dtype=np.uint64),
             conditions=np.zeros(tiles * LANES, dtype=np.uint64),
             ended=np.ones(tiles * LANES, dtype=np.uint8),
         )
+
+    @property
+    def out(self) -> Outcome:
+        """Arrays that the next step overwrites."""
+        return self._out
+
+    @out.setter
+    def out(self, out: Outcome) -> None:
+        self._out = out
+        self._out_at = addresses(out)
 
     def new_outcome(self) -> Outcome:
         """Fresh arrays for what a step reports."""
@@ -162,29 +184,11 @@ class Population:
             seeds: The world's seed by place, ``(n,)``; read where ``newborn``.
             customers: The customer's number by place, ``(n,)``; read where ``newborn``.
         """
-        marked = np.zeros(self.n_tiles * LANES, dtype=np.bool_)
-        marked[: self.n] = newborn
-        places = np.flatnonzero(marked)
+        places = np.flatnonzero(newborn)
         tile, lane = places // LANES, places % LANES
         self.state.identity[tile, lane] = seeds[places]
         self.state.identity[tile, LANES + lane] = customers[places]
-        out = self.out
-
-        def work(first: int, last: int, scratch: Scratch) -> None:
-            kernel.begin_tiles(
-                first,
-                last,
-                self.n,
-                marked,
-                self.state,
-                self.rules,
-                out.observations,
-                out.masks,
-                scratch.table,
-                scratch.words,
-            )
-
-        self._run(work)
+        self._run(kernel.BEGIN, np.ascontiguousarray(newborn), _NO_ACTIONS)
 
     def step(self, actions: NDArray[np.int64], mode: int) -> Outcome:
         """Live one period.
@@ -197,27 +201,28 @@ class Population:
             ``self.out``; the next step overwrites it.
         """
 
-        def work(first: int, last: int, scratch: Scratch) -> None:
-            kernel.step_tiles(
+        self._run(mode, _NOBODY, actions)
+        return self.out
+
+    def _run(self, mode: int, newborn: NDArray[np.bool_], actions: NDArray[np.int64]) -> None:
+        """Share the tiles out among the threads."""
+
+        def work(first: int, last: int, scratch: NDArray[np.int64]) -> None:
+            kernel.run_tiles(
                 first,
                 last,
                 self.n,
                 mode,
+                newborn,
                 actions,
-                self.state,
-                self.rules,
-                self.out,
-                scratch.table,
-                scratch.words,
+                self._rules_at,
+                self._state_at,
+                self._out_at,
+                scratch,
             )
 
-        self._run(work)
-        return self.out
-
-    def _run(self, work: Callable[[int, int, Scratch], None]) -> None:
-        """Share the tiles out among the threads."""
         if self.threads == 1:
-            work(0, self.n_tiles, self._scratch[0])
+            work(0, self.n_tiles, self._scratch_at[0])
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="nba_gym")
@@ -225,9 +230,9 @@ class Population:
         parts = list(zip(edges[:-1], edges[1:], strict=True))
         waiting = [
             self._pool.submit(work, first, last, scratch)
-            for (first, last), scratch in zip(parts[1:], self._scratch[1:], strict=True)
+            for (first, last), scratch in zip(parts[1:], self._scratch_at[1:], strict=True)
         ]
-        work(*parts[0], self._scratch[0])
+        work(*parts[0], self._scratch_at[0])
         for part in waiting:
             part.result()
 
@@ -240,8 +245,8 @@ class Population:
         Raises:
             KeyError: If nothing of that name is stored.
         """
-        at = [self._offsets.index(place) for place in self._stored[name]]
-        lanes = self.state.values[:, at, :].transpose(0, 2, 1)
+        array, at = self._find(name)
+        lanes = array[:, at, :].transpose(0, 2, 1)
         return lanes.reshape(-1, len(at))[: self.n]
 
     def write(self, name: str, values: Any) -> None:
@@ -251,10 +256,30 @@ class Population:
             name: As for :meth:`read`.
             values: Broadcast to the shape that :meth:`read` returns.
         """
-        at = [self._offsets.index(place) for place in self._stored[name]]
+        array, at = self._find(name)
         full = np.zeros((self.n_tiles * LANES, len(at)), dtype=np.float32)
         full[: self.n] = values
-        self.state.values[:, at, :] = full.reshape(-1, LANES, len(at)).transpose(0, 2, 1)
+        array[:, at, :] = full.reshape(-1, LANES, len(at)).transpose(0, 2, 1)
+
+    def _find(self, name: str) -> tuple[NDArray[np.float32], list[int]]:
+        """The array that keeps a quantity, ``(n_tiles, rows, LANES)``, and its rows there."""
+        if name in self._constant:
+            kept, places, offsets = self.state.constants, self._constant, self._constant_offsets
+        else:
+            kept, places, offsets = self.state.values, self._stored, self._offsets
+        rows = [offsets.index(place) for place in places[name]]
+        return kept.reshape(self.n_tiles, -1, LANES), rows
+
+
+def runs_of(offsets: list[int]) -> NDArray[np.int64]:
+    """Rows that follow each other: place on the table, place in store, numbers; ``(n_runs, 3)``."""
+    runs: list[list[int]] = []
+    for i, at in enumerate(offsets):
+        if runs and runs[-1][0] + runs[-1][2] == at:
+            runs[-1][2] += LANES
+        else:
+            runs.append([at, i * LANES, LANES])
+    return np.array(runs, dtype=np.int64).reshape(-1, 3)
 
 
 def hidden_table(scenario: Scenario) -> list[tuple[Feature, int]]:

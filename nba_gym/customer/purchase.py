@@ -73,6 +73,12 @@ def persuasion(
 
 
 @scalar
+def purchase_weight(alive: float, utility: float) -> float:
+    """Weight of buying for need k in equations 9 to 11, ``exp(U_k)``; 0 once gone."""
+    return alive * exp(utility)
+
+
+@scalar
 def purchase_probability(total: float, counted: float) -> float:
     """Equation 9: probability of at least one purchase, from the sum of the weights exp(U_k).
 

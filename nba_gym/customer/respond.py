@@ -1,11 +1,15 @@
-"""Step 3: hidden state and action to probabilities, in closed form, for a tile of customers."""
+"""Step 3: hidden state and action to odds, in closed form, for a tile of customers.
+
+What happens only to one of two branches (noticed or not) is left as a utility or log-odds; step 4
+turns the one that comes true into a probability.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from nba_gym.arithmetic import exp, indicator, larger, log
-from nba_gym.compiled import stage
+from nba_gym.arithmetic import indicator, larger, log
+from nba_gym.compiled import sequence, stage
 from nba_gym.customer.leaving import discontent, leaving_probability, wake_up
 from nba_gym.customer.needs import arrival_probability, signal_probability
 from nba_gym.customer.places import (
@@ -28,9 +32,6 @@ from nba_gym.customer.places import (
     P_ARRIVAL,
     P_BASKET,
     P_DROPOUT,
-    P_LEAVE_ACCEPTED,
-    P_LEAVE_NOTICED,
-    P_LEAVE_QUIET,
     P_NOTICE,
     P_OPT_OUT,
     P_PROBLEM,
@@ -48,10 +49,10 @@ from nba_gym.customer.places import (
     STRAIN,
     STRONGEST_NEED,
     TOLERANCE,
-    TOTAL_NOTICED,
-    TOTAL_QUIET,
-    WEIGHT_NOTICED,
-    WEIGHT_QUIET,
+    UNHAPPY,
+    UTILITY_NOTICED,
+    UTILITY_QUIET,
+    WOKEN,
 )
 from nba_gym.customer.purchase import base_utility, persuasion, price_term
 from nba_gym.customer.response import (
@@ -67,40 +68,56 @@ from nba_gym.customer.service import (
     referral_probability,
     visit_probability,
 )
-from nba_gym.lanes import LANES, need_block
+from nba_gym.lanes import need_block, used
 from nba_gym.records.places import ACT_NEED, ACT_OUTBOUND, COMMITMENT, OPEN_BASKET
 from nba_gym.scenario.parameters import Array, World
 
 
-@stage
-def respond(table: Array, excitation: Array, world: World, n_needs: int) -> None:
-    """Write all probabilities of the period; ``look_up`` must have run."""
-    _sum_up_needs(table, n_needs)
-    _meet_contact(table, world)
-    _weigh_purchases(table, world, n_needs)
-    _consider_leaving(table, world)
-    _expect_service(table, world)
-    _expect_needs(table, excitation, world, n_needs)
-
-
-@stage
-def _sum_up_needs(table: Array, n_needs: int) -> None:
-    for j in range(LANES):
-        table[RELEVANCE + j] = 0.0
-        table[STRONGEST_NEED + j] = 0.0
+@sequence
+def respond(table: Array, excitation: Array, world: World, n_needs: int, width: int) -> None:
+    """Write the odds of everything in the period; ``look_up`` must have run."""
     for k in range(n_needs):
-        of_need = need_block(table, k)
-        for j in range(LANES):
-            need = of_need[NEED + j]
-            table[RELEVANCE + j] = add_relevance(table[RELEVANCE + j], of_need[ACT_NEED + j], need)
-            table[STRONGEST_NEED + j] = larger(table[STRONGEST_NEED + j], need)
+        _sum_up_need(table, need_block(table, k), k, width)
+    _excite_needs(table, excitation, n_needs, width)
+    _meet_contact(table, world, width)
+    _consider_leaving(table, world, width)
+    _expect_service(table, world, width)
+    for k in range(n_needs):
+        _expect_need(table, need_block(table, k), world, k, n_needs, width)
 
 
 @stage
-def _meet_contact(table: Array, world: World) -> None:
+def _sum_up_need(table: Array, of_need: Array, k: int, width: int) -> None:
+    first = k == 0
+    for j in range(used(width)):
+        need, relevance, strongest = of_need[NEED + j], table[RELEVANCE + j], table[STRONGEST_NEED + j]
+        relevance = 0.0 if first else relevance
+        strongest = 0.0 if first else strongest
+        table[RELEVANCE + j] = add_relevance(relevance, of_need[ACT_NEED + j], need)
+        table[STRONGEST_NEED + j] = larger(strongest, need)
+        of_need[EXCITEMENT + j] = 0.0
+
+
+@sequence
+def _excite_needs(table: Array, excitation: Array, n_needs: int, width: int) -> None:
+    for k in range(n_needs):
+        for source in range(n_needs):
+            weight = excitation[source, k]
+            if weight > 0.0:
+                _excite_need(need_block(table, k), need_block(table, source), weight, width)
+
+
+@stage
+def _excite_need(of_need: Array, awake: Array, weight: float, width: int) -> None:
+    for j in range(used(width)):
+        of_need[EXCITEMENT + j] += weight * awake[NEED + j]
+
+
+@stage
+def _meet_contact(table: Array, world: World, width: int) -> None:
     scale, base = world.opt_out_scale, world.opt_out_base
     by_strain, by_loyalty = world.opt_out_strain, world.opt_out_loyalty
-    for j in range(LANES):
+    for j in range(used(width)):
         outbound = table[ACT_OUTBOUND + j]
         felt = strain(table[FATIGUE + j], table[TOLERANCE + j])
         table[STRAIN + j] = felt
@@ -117,83 +134,29 @@ def _meet_contact(table: Array, world: World) -> None:
 
 
 @stage
-def _weigh_purchases(table: Array, world: World, n_needs: int) -> None:
-    for j in range(LANES):
-        table[TOTAL_QUIET + j] = 0.0
-        table[TOTAL_NOTICED + j] = 0.0
-    for k in range(n_needs):
-        _weigh_need(table, world, k)
-
-
-@stage
-def _weigh_need(table: Array, world: World, k: int) -> None:
-    of_need = need_block(table, k)
-    here = np.float64(k + 1)
-    intercept = world.purchase_intercept
-    by_need, by_awareness, by_loyalty = world.by_need, world.by_awareness, world.by_loyalty
-    by_offer, by_pressure, by_basket = world.by_offer, world.by_pressure, world.by_basket
-    loss_aversion = world.loss_aversion
-    for j in range(LANES):
-        basket = indicator(table[OPEN_BASKET + j] == here)
-        utility = base_utility(
-            table[PURCHASE_PROPENSITY + j] + intercept,
-            by_need,
-            by_awareness,
-            by_loyalty,
-            by_basket,
-            of_need[NEED + j],
-            of_need[AWARENESS + j],
-            table[LOYALTY + j],
-            basket,
-            of_need[SEASON_UTILITY + j],
-        )
-        psi = table[PRICE_SENSITIVITY + j]
-        speaks_to = of_need[ACT_NEED + j] * table[ACT_OFFER + j]
-        deal = table[ACT_LOG_PRICE + j]
-        log_price = deal if speaks_to > 0.0 else 0.0
-        remembered = table[LOG_REFERENCE + j]
-        full = price_term(0.0, remembered, loss_aversion)
-        offered = price_term(log_price, remembered, loss_aversion)
-        push = persuasion(by_offer, by_pressure, speaks_to, table[ACT_PRESSURE + j], basket)
-        alive = table[ALIVE + j]
-        quiet = alive * exp(utility - psi * full)
-        noticed = alive * exp(utility - psi * offered + push)
-        of_need[WEIGHT_QUIET + j] = quiet
-        of_need[WEIGHT_NOTICED + j] = noticed
-    for j in range(LANES):
-        table[TOTAL_QUIET + j] += of_need[WEIGHT_QUIET + j]
-        table[TOTAL_NOTICED + j] += of_need[WEIGHT_NOTICED + j]
-
-
-@stage
-def _consider_leaving(table: Array, world: World) -> None:
+def _consider_leaving(table: Array, world: World, width: int) -> None:
     by_loyalty, by_strain = world.leave_loyalty, world.leave_strain
     by_problem, by_wake_up = world.leave_problem, world.leave_wake_up
-    scale, base, retained = world.leave_scale, world.leave_base, world.leave_retained
-    dropout_scale, dropout_base = world.dropout_scale, world.dropout_base
-    contract = world.contract
-    for j in range(LANES):
-        alive, loyalty = table[ALIVE + j], table[LOYALTY + j]
-        bound = contract * indicator(table[COMMITMENT + j] > 0.0)
-        free = alive * (1.0 - bound)
-        h = table[LEAVING_PROPENSITY + j]
+    scale, base = world.dropout_scale, world.dropout_base
+    for j in range(used(width)):
+        loyalty = table[LOYALTY + j]
         unhappy = discontent(
             by_loyalty, by_strain, by_problem, loyalty, table[STRAIN + j], table[PROBLEM + j]
         )
-        woken = unhappy + wake_up(by_wake_up, table[ACT_OUTBOUND + j], loyalty)
-        table[P_LEAVE_QUIET + j] = leaving_probability(scale, base, h, unhappy, free)
-        table[P_LEAVE_NOTICED + j] = leaving_probability(scale, base, h, woken, free)
-        table[P_LEAVE_ACCEPTED + j] = leaving_probability(scale, base, h, woken - retained, free)
-        table[P_DROPOUT + j] = leaving_probability(dropout_scale, dropout_base, h, unhappy, alive)
+        table[UNHAPPY + j] = unhappy
+        table[WOKEN + j] = unhappy + wake_up(by_wake_up, table[ACT_OUTBOUND + j], loyalty)
+        table[P_DROPOUT + j] = leaving_probability(
+            scale, base, table[LEAVING_PROPENSITY + j], unhappy, table[ALIVE + j]
+        )
 
 
 @stage
-def _expect_service(table: Array, world: World) -> None:
+def _expect_service(table: Array, world: World, width: int) -> None:
     hazard = world.problem_hazard
     scale, base, by_need = world.visit_scale, world.visit_base, world.visit_need
     by_problem, by_loyalty = world.visit_problem, world.visit_loyalty
     referral_rate = world.referral_rate
-    for j in range(LANES):
+    for j in range(used(width)):
         problem, loyalty, alive = table[PROBLEM + j], table[LOYALTY + j], table[ALIVE + j]
         table[P_PROBLEM + j] = problem_probability(hazard, problem, alive)
         table[P_VISIT + j] = visit_probability(
@@ -211,26 +174,42 @@ def _expect_service(table: Array, world: World) -> None:
 
 
 @stage
-def _expect_needs(table: Array, excitation: Array, world: World, n_needs: int) -> None:
+def _expect_need(
+    table: Array, of_need: Array, world: World, k: int, n_needs: int, width: int
+) -> None:
+    here, count = np.float64(k + 1), np.float64(n_needs)
+    intercept = world.purchase_intercept
+    by_need, by_awareness, by_loyalty = world.by_need, world.by_awareness, world.by_loyalty
+    by_offer, by_pressure, by_basket = world.by_offer, world.by_pressure, world.by_basket
+    loss_aversion = world.loss_aversion
     false_rate, true_rate, rate = world.signal_false, world.signal_true, world.basket_rate
-    count = np.float64(n_needs)
-    for k in range(n_needs):
-        of_need = need_block(table, k)
-        for j in range(LANES):
-            table[EXCITEMENT + j] = 0.0
-        for source in range(n_needs):
-            weight = excitation[source, k]
-            if weight > 0.0:
-                awake = need_block(table, source)
-                for j in range(LANES):
-                    table[EXCITEMENT + j] += weight * awake[NEED + j]
-        for j in range(LANES):
-            need, alive = of_need[NEED + j], table[ALIVE + j]
-            of_need[P_ARRIVAL + j] = arrival_probability(
-                of_need[ARRIVAL_RATE + j],
-                of_need[SEASON_ARRIVAL + j],
-                table[EXCITEMENT + j],
-                alive,
-            )
-            of_need[P_SIGNAL + j] = signal_probability(false_rate, true_rate, need, alive)
-            of_need[P_BASKET + j] = basket_probability(rate, need, count, alive)
+    for j in range(used(width)):
+        need, alive = of_need[NEED + j], table[ALIVE + j]
+        basket = indicator(table[OPEN_BASKET + j] == here)
+        utility = base_utility(
+            table[PURCHASE_PROPENSITY + j] + intercept,
+            by_need,
+            by_awareness,
+            by_loyalty,
+            by_basket,
+            need,
+            of_need[AWARENESS + j],
+            table[LOYALTY + j],
+            basket,
+            of_need[SEASON_UTILITY + j],
+        )
+        psi = table[PRICE_SENSITIVITY + j]
+        speaks_to = of_need[ACT_NEED + j] * table[ACT_OFFER + j]
+        deal = table[ACT_LOG_PRICE + j]
+        log_price = deal if speaks_to > 0.0 else 0.0
+        remembered = table[LOG_REFERENCE + j]
+        full = price_term(0.0, remembered, loss_aversion)
+        offered = price_term(log_price, remembered, loss_aversion)
+        push = persuasion(by_offer, by_pressure, speaks_to, table[ACT_PRESSURE + j], basket)
+        of_need[UTILITY_QUIET + j] = utility - psi * full
+        of_need[UTILITY_NOTICED + j] = utility - psi * offered + push
+        of_need[P_ARRIVAL + j] = arrival_probability(
+            of_need[ARRIVAL_RATE + j], of_need[SEASON_ARRIVAL + j], of_need[EXCITEMENT + j], alive
+        )
+        of_need[P_SIGNAL + j] = signal_probability(false_rate, true_rate, need, alive)
+        of_need[P_BASKET + j] = basket_probability(rate, need, count, alive)

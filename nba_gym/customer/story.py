@@ -20,7 +20,8 @@ loops, one mechanism a file: ``response``, ``purchase``, ``needs``, ``relationsh
 
 from __future__ import annotations
 
-from nba_gym.compiled import stage
+from nba_gym.compiled import sequence
+from nba_gym.customer.arrays import Rules
 from nba_gym.customer.draw import draw_events
 from nba_gym.customer.live_on import live_on
 from nba_gym.customer.look_up import look_up
@@ -30,80 +31,82 @@ from nba_gym.engagement.rules import update_conditions
 from nba_gym.records.features import observe_history
 from nba_gym.records.history import update_history
 from nba_gym.records.ledger import settle
-from nba_gym.scenario.parameters import Array
+from nba_gym.scenario.parameters import Array, World
 
 
-@stage
+@sequence
 def live_one_period(
     table: Array,
     words: Array,
+    tray: Array,
     identity: Array,
-    actions: Array,
-    channels: Array,
-    needs: Array,
-    excitation: Array,
-    seasons: Array,
-    spend_noise: Array,
+    rules: Rules,
     world: World,
     n_needs: int,
     n_channels: int,
+    width: int,
 ) -> None:
     """Steps 3 to 6 for a tile of customers whose actions have been decided.
 
     Args:
         table: Worktable; ``ACTION`` holds what step 2 decided for each lane.
         words: Bit histories of the tile.
+        tray: Scratch.
         identity: Seeds and customer numbers of the tile.
-        actions: The catalogue of actions.
-        channels: The table of channels.
-        needs: The table of needs.
-        excitation: How needs excite one another.
-        seasons: Utility and arrivals by season.
-        spend_noise: Quantiles of one transaction's factor.
+        rules: The scenario as arrays.
         world: All scalar coefficients of the scenario.
         n_needs: Needs in use.
         n_channels: Channels in use.
+        width: Lanes in use.
     """
     # 3. respond: what is this action, and how likely is everything now?
-    look_up(table, actions, seasons, n_needs)
-    respond(table, excitation, world, n_needs)
+    look_up(table, rules.cards, rules.season_cards, tray, n_needs, width)
+    respond(table, rules.excitation, world, n_needs, width)
 
     # 4. draw: what happens, given this customer's luck?
-    draw_luck(table, identity, n_needs)
-    draw_events(table, needs, channels, spend_noise, world, n_needs, n_channels)
+    draw_luck(table, identity, n_needs, width)
+    draw_events(
+        table, rules.needs, rules.channels, rules.spend_noise, world, n_needs, n_channels, width
+    )
 
     # 5. settle: what is it worth?
-    settle(table, needs, world, n_needs)
+    settle(table, rules.needs, world, width)
 
     # 6. live on: how does it change the customer, and what do the records keep of it?
-    live_on(table, world, n_needs)
-    update_history(table, words, channels, world, n_needs, n_channels)
+    live_on(table, world, n_needs, width)
+    update_history(table, words, rules.channels, world, n_needs, n_channels, width)
 
 
-@stage
+@sequence
 def observe(
     table: Array,
     words: Array,
-    channels: Array,
-    windows: Array,
-    shut: Array,
-    waves: Array,
+    rules: Rules,
     world: World,
     n_needs: int,
     n_channels: int,
+    width: int,
 ) -> None:
     """Step 1 for a tile of customers: the features, and the rules that are broken now.
 
     Args:
         table: Worktable; the history is read, the features are written.
         words: Bit histories; the conditions are written.
-        channels: The table of channels.
-        windows: Bit masks of the contact windows.
-        shut: Seasons of validity that are closed, by phase.
-        waves: Sine and cosine of the season.
+        rules: The scenario as arrays.
         world: All scalar coefficients of the scenario.
         n_needs: Needs in use.
         n_channels: Channels in use.
+        width: Lanes in use.
     """
-    observe_history(table, words, waves, world, n_needs, n_channels)
-    update_conditions(table, words, channels, windows, shut, world, n_needs, n_channels)
+    observe_history(table, words, rules.waves, world, n_needs, n_channels, width)
+    update_conditions(
+        table,
+        words,
+        rules.channels,
+        rules.windows,
+        rules.shut,
+        world,
+        n_needs,
+        n_channels,
+        width,
+    )

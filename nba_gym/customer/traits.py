@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba_gym.arithmetic import exp, logistic, normal_quantile
+from nba_gym.arithmetic import exp, indicator, logistic, normal_quantile
 from nba_gym.compiled import scalar, stage
 from nba_gym.customer.places import (
     ALIVE,
@@ -20,7 +20,7 @@ from nba_gym.customer.places import (
     PROBLEM,
     REFERENCE,
 )
-from nba_gym.lanes import LANES, channel_block, need_block
+from nba_gym.lanes import LANES, MAX_CHANNELS, MAX_NEEDS, channel_block, lanes_for, need_block, used
 from nba_gym.randomness import philox, uniform
 from nba_gym.records.places import START_COMMITMENT, START_CONSENT, START_PHASE
 from nba_gym.scenario.parameters import (
@@ -41,6 +41,9 @@ _SPACING = 2.0 * QUANTILE_REACH / (QUANTILE_NODES - 1)
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 _FIRST_ATTENTION = len(COMMON_TRAITS)
+_LUCK_TRAIT, _LUCK_NEED = 4, 32
+_LUCK_CONSENT = _LUCK_NEED + MAX_NEEDS
+BIRTH_SIZE = _LUCK_CONSENT + MAX_CHANNELS
 
 
 @scalar
@@ -63,11 +66,9 @@ def tabulated_quantile(nodes: Array, luck: float) -> float:
 @scalar
 def linked(level: float, link: int) -> float:
     """Equation 36: from the scale of the table to the trait: as it is, exp or logistic."""
-    if link == LINK_EXP:
-        return exp(level)
-    if link == LINK_LOGISTIC:
-        return logistic(level)
-    return level
+    positive, share = exp(level), logistic(level)
+    trait = positive if link == LINK_EXP else level
+    return share if link == LINK_LOGISTIC else trait
 
 
 @scalar
@@ -85,8 +86,27 @@ def birth_luck(seed: int, customer: int, kind: int) -> float:
 
 
 @stage
+def _draw_birth_luck(seed: int, customer: int, luck: Array) -> None:
+    """All uniforms of a birth: traits from 4, first needs from 32, consent from 40."""
+    for i in range(BIRTH_SIZE):
+        need = 32 if i >= _LUCK_NEED else 0
+        consent = 24 if i >= _LUCK_CONSENT else 0
+        luck[i] = birth_luck(seed, customer, i + need + consent)
+
+
+@stage
+def _draw_levels(luck: Array, tables: Array, links: Array, levels: Array, n_traits: int) -> None:
+    """Traits of one customer, in the order of the trait tables."""
+    for i in range(used(lanes_for(n_traits))):
+        known = i if i < n_traits else 0
+        level = tabulated_quantile(tables[np.uint64(known)], luck[_LUCK_TRAIT + i])
+        levels[i] = linked(level, links[np.uint64(known)])
+
+
+@stage
 def draw_birth(
     table: Array,
+    tray: Array,
     j: int,
     seed: int,
     customer: int,
@@ -103,40 +123,30 @@ def draw_birth(
     Equation 37: needs start as ``2 * start * u``, awareness at its start, loyalty at its baseline;
     no fatigue, no remembered discount, no problem.
     """
-    luck = birth_luck(seed, customer, 0)
+    luck, levels = tray[:BIRTH_SIZE], tray[BIRTH_SIZE : 2 * BIRTH_SIZE]
+    _draw_birth_luck(seed, customer, luck)
     persona = 0
     for p in range(personas.shape[0] - 1):
-        if luck >= personas[p]:
+        if luck[0] >= personas[p]:
             persona = p + 1
-    table[PERSONA + j] = np.float64(persona)
     n_traits = _FIRST_ATTENTION + n_channels + n_needs
-    for i in range(n_traits):
-        level = tabulated_quantile(traits[persona, i], birth_luck(seed, customer, 4 + i))
-        _write_trait(table, j, i, linked(level, links[persona, i]), n_channels)
+    _draw_levels(luck, traits[persona], links[persona], levels, n_traits)
+    table[PERSONA + j] = np.float64(persona)
+    for i in range(_FIRST_ATTENTION):
+        table[PRICE_SENSITIVITY + i * LANES + j] = levels[i]
     table[LOYALTY + j] = table[BASELINE_LOYALTY + j]
     table[FATIGUE + j] = 0.0
     table[REFERENCE + j] = 0.0
     table[PROBLEM + j] = 0.0
     table[ALIVE + j] = 1.0
     for k in range(n_needs):
-        start = 2.0 * world.need_start * birth_luck(seed, customer, 64 + k)
         of_need = need_block(table, k)
-        of_need[NEED + j] = start
+        of_need[ARRIVAL_RATE + j] = levels[_FIRST_ATTENTION + n_channels + k]
+        of_need[NEED + j] = 2.0 * world.need_start * luck[_LUCK_NEED + k]
         of_need[AWARENESS + j] = world.awareness_start
-    phase = np.floor(birth_luck(seed, customer, 1) * world.cycle)
-    table[START_PHASE + j] = world.spread_start * phase
-    table[START_COMMITMENT + j] = np.floor(birth_luck(seed, customer, 2) * world.first_commitment)
+    table[START_PHASE + j] = world.spread_start * np.floor(luck[1] * world.cycle)
+    table[START_COMMITMENT + j] = np.floor(luck[2] * world.first_commitment)
     for c in range(n_channels):
-        permits = birth_luck(seed, customer, 96 + c) < channels[c, OPT_IN]
-        channel_block(table, c)[START_CONSENT + j] = 1.0 if permits else 0.0
-
-
-@stage
-def _write_trait(table: Array, j: int, i: int, level: float, n_channels: int) -> None:
-    """Write trait ``i``, in the order of the trait tables."""
-    if i >= _FIRST_ATTENTION + n_channels:
-        need_block(table, i - _FIRST_ATTENTION - n_channels)[ARRIVAL_RATE + j] = level
-    elif i >= _FIRST_ATTENTION:
-        channel_block(table, i - _FIRST_ATTENTION)[ATTENTION + j] = level
-    else:
-        table[PRICE_SENSITIVITY + i * LANES + j] = level
+        of_channel = channel_block(table, c)
+        of_channel[ATTENTION + j] = levels[_FIRST_ATTENTION + c]
+        of_channel[START_CONSENT + j] = indicator(luck[_LUCK_CONSENT + c] < channels[c, OPT_IN])

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.arithmetic import count_bits
-from nba_gym.compiled import scalar, stage
-from nba_gym.lanes import LANES, MAX_CHANNELS, MAX_NEEDS, channel_block, row
+from nba_gym.compiled import scalar, sequence, stage
+from nba_gym.lanes import LANES, MAX_CHANNELS, MAX_NEEDS, channel_block, row, used
 from nba_gym.records.places import (
     ANSWER_AGE,
     ANY_CONTACT_BITS,
@@ -68,7 +68,15 @@ def bit_if(condition: bool, place: int) -> int:
     return (_ONE if condition else _ZERO) << np.uint64(place)
 
 
-@stage
+@scalar
+def all_but(number: float, first: int, count: int) -> int:
+    """``count`` bits from place ``first``, all set but the one of ``number``; 0 is none of them."""
+    every = (_ONE << np.uint64(count)) - _ONE
+    one = _ONE << np.uint64(np.int64(number))
+    return (every & ~(one >> _ONE)) << np.uint64(first)
+
+
+@sequence
 def update_conditions(
     table: Array,
     words: Array,
@@ -78,6 +86,7 @@ def update_conditions(
     world: World,
     n_needs: int,
     n_channels: int,
+    width: int,
 ) -> None:
     """Write the conditions of a tile of customers: one bit for each rule broken now.
 
@@ -90,61 +99,65 @@ def update_conditions(
         world: Parameters.
         n_needs: Needs in use.
         n_channels: Channels in use.
+        width: Lanes in use.
     """
+    for c in range(n_channels):
+        past, cap, window = row(words, CONTACT_BITS + c * LANES), channels[c, CAP], windows[c]
+        _channel_conditions(channel_block(table, c), past, words, c, cap, window, width)
+    total = windows[n_channels]
+    _customer_conditions(table, words, total, shut, world, n_needs, n_channels, width)
+
+
+@stage
+def _channel_conditions(
+    of_channel: Array, past: Array, words: Array, c: int, cap: float, window: int, width: int
+) -> None:
+    no_consent, capped = np.uint64(_NO_CONSENT + c), np.uint64(_CAP_REACHED + c)
+    paused = np.uint64(_PAUSED + c)
+    first, limit = c == 0, np.int64(cap)
+    for j in range(used(width)):
+        contacts = np.int64(count_bits(past[j] & window))
+        word, anywhere = words[CONDITIONS + j], words[ANY_CONTACT_BITS + j]
+        word = _ZERO if first else word
+        anywhere = _ZERO if first else anywhere
+        word |= bit_if(of_channel[CONSENT + j] <= 0.0, no_consent)
+        word |= bit_if(contacts >= limit, capped)
+        word |= bit_if(of_channel[PAUSE + j] > 0.0, paused)
+        words[CONDITIONS + j] = word
+        words[ANY_CONTACT_BITS + j] = anywhere | past[j]
+
+
+@stage
+def _customer_conditions(
+    table: Array,
+    words: Array,
+    window: int,
+    shut: Array,
+    world: World,
+    n_needs: int,
+    n_channels: int,
+    width: int,
+) -> None:
     recent, answer = world.recent_periods, world.answer_periods
-    near = world.renewal_window
-    contract = world.contract
-    for j in range(LANES):
-        complaint = table[COMPLAINT + j] > 0.0
-        word = bit_if(table[CUSTOMER + j] <= 0.0, _CUSTOMER)
+    near, contract = world.renewal_window, world.contract
+    limit = np.int64(world.total_contacts)
+    for j in range(used(width)):
+        complaint, basket = table[COMPLAINT + j] > 0.0, table[OPEN_BASKET + j]
+        contacts = np.int64(count_bits(words[ANY_CONTACT_BITS + j] & window))
+        word = words[CONDITIONS + j] | shut[np.uint64(np.int64(table[PHASE + j]))]
+        word |= bit_if(contacts >= limit, _TOTAL)
+        word |= bit_if(table[CUSTOMER + j] <= 0.0, _CUSTOMER)
         word |= bit_if(complaint, _NO_COMPLAINT)
         word |= bit_if(not complaint, _COMPLAINT)
-        word |= bit_if(table[OPEN_BASKET + j] <= 0.0, _BASKET)
-        word |= bit_if(table[OPEN_BASKET + j] > 0.0, _NO_BASKET)
+        word |= bit_if(basket <= 0.0, _BASKET)
+        word |= bit_if(basket > 0.0, _NO_BASKET)
+        word |= all_but(basket, _NO_BASKET_FOR, n_needs)
+        word |= all_but(table[VISITING + j], _NOT_VISITING, n_channels)
         word |= bit_if(table[FREQUENCY + j] <= 0.0, _PURCHASED)
         word |= bit_if(table[RECENCY + j] < recent, _NO_RECENT_PURCHASE)
         word |= bit_if(table[ANSWER_AGE + j] < answer, _NO_RECENT_ANSWER)
         word |= bit_if(table[COMMITMENT + j] * contract > near, _NEAR_RENEWAL)
         words[CONDITIONS + j] = word
-    for j in range(LANES):
-        words[CONDITIONS + j] |= shut[np.int64(table[PHASE + j])]
-    for c in range(n_channels):
-        _channel_conditions(table, words, c, channels[c, CAP], windows[c])
-    for k in range(n_needs):
-        place = np.uint64(_NO_BASKET_FOR + k)
-        here = np.float64(k + 1)
-        for j in range(LANES):
-            words[CONDITIONS + j] |= bit_if(table[OPEN_BASKET + j] != here, place)
-    _total_condition(words, windows[n_channels], np.int64(world.total_contacts), n_channels)
-
-
-@stage
-def _channel_conditions(table: Array, words: Array, c: int, cap: float, window: int) -> None:
-    of_channel, past = channel_block(table, c), row(words, CONTACT_BITS + c * LANES)
-    here = np.float64(c + 1)
-    no_consent, capped = np.uint64(_NO_CONSENT + c), np.uint64(_CAP_REACHED + c)
-    paused, away = np.uint64(_PAUSED + c), np.uint64(_NOT_VISITING + c)
-    limit = np.int64(cap)
-    for j in range(LANES):
-        contacts = np.int64(count_bits(past[j] & window))
-        word = bit_if(of_channel[CONSENT + j] <= 0.0, no_consent)
-        word |= bit_if(contacts >= limit, capped)
-        word |= bit_if(of_channel[PAUSE + j] > 0.0, paused)
-        word |= bit_if(table[VISITING + j] != here, away)
-        words[CONDITIONS + j] |= word
-
-
-@stage
-def _total_condition(words: Array, window: int, limit: int, n_channels: int) -> None:
-    for j in range(LANES):
-        words[ANY_CONTACT_BITS + j] = _ZERO
-    for c in range(n_channels):
-        past = row(words, CONTACT_BITS + c * LANES)
-        for j in range(LANES):
-            words[ANY_CONTACT_BITS + j] |= past[j]
-    for j in range(LANES):
-        contacts = np.int64(count_bits(words[ANY_CONTACT_BITS + j] & window))
-        words[CONDITIONS + j] |= bit_if(contacts >= limit, _TOTAL)
 
 
 @stage

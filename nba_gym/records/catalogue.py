@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
+from nba_gym.compiled import sequence
+from nba_gym.lanes import LANES, need_blocks, row
+from nba_gym.records.places import ACT_CHANNEL, ACT_NEED, ACTION
+from nba_gym.scenario.parameters import A_CHANNEL, A_REACH, Array
+from nba_gym.turning import draw_cards, turn_to_needs, turn_to_rows
 
-from nba_gym.compiled import stage
-from nba_gym.lanes import LANES, need_block
-from nba_gym.records.places import (
-    ACT_ASK,
-    ACT_CHANNEL,
-    ACT_COST,
-    ACT_DISCOUNT,
-    ACT_FULFIL_COST,
-    ACT_INBOUND,
-    ACT_INFORM,
-    ACT_NEED,
-    ACT_OUTBOUND,
-    ACTION,
-)
-from nba_gym.scenario.parameters import (
-    A_ASK,
-    A_CHANNEL,
-    A_COST,
-    A_DISCOUNT,
-    A_FULFIL_COST,
-    A_INBOUND,
-    A_INFORM,
-    A_NEED,
-    A_OUTBOUND,
-    Array,
-)
+_SEEN = A_REACH - A_CHANNEL
+"""Numbers at the beginning of an action's card that the records know; its needs follow."""
 
 
-@stage
-def look_up_records(table: Array, actions: Array, n_needs: int) -> None:
+@sequence
+def look_up_records(table: Array, cards: Array, tray: Array, n_needs: int, width: int) -> None:
     """Write what the records need to know of each lane's action (its cost, discount, needs)."""
-    for j in range(LANES):
-        a = np.int64(table[ACTION + j])
-        table[ACT_CHANNEL + j] = actions[a, A_CHANNEL]
-        table[ACT_OUTBOUND + j] = actions[a, A_OUTBOUND]
-        table[ACT_INBOUND + j] = actions[a, A_INBOUND]
-        table[ACT_COST + j] = actions[a, A_COST]
-        table[ACT_FULFIL_COST + j] = actions[a, A_FULFIL_COST]
-        table[ACT_DISCOUNT + j] = actions[a, A_DISCOUNT]
-        table[ACT_INFORM + j] = actions[a, A_INFORM]
-        table[ACT_ASK + j] = actions[a, A_ASK]
-        for k in range(n_needs):
-            need_block(table, k)[ACT_NEED + j] = actions[a, A_NEED + k]
+    draw_cards(row(table, ACTION), cards, tray, width)
+    turn_to_rows(tray, table[ACT_CHANNEL : ACT_CHANNEL + _SEEN * LANES], width)
+    turn_to_needs(tray[_SEEN * LANES :], need_blocks(table, ACT_NEED), n_needs, width)

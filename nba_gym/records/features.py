@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nba_gym.arithmetic import count_bits, indicator
-from nba_gym.compiled import scalar, stage
-from nba_gym.lanes import LANES, Kind, PlaceBook, channel_block, need_block, row
+from nba_gym.compiled import scalar, sequence, stage
+from nba_gym.lanes import LANES, Kind, PlaceBook, channel_block, need_block, row, used
 from nba_gym.records import places
 from nba_gym.records.places import (
     ANSWER_AGE,
@@ -123,9 +123,15 @@ def freshness(age: float, half: float) -> float:
     return 1.0 / (1.0 + age / half)
 
 
-@stage
+@sequence
 def observe_history(
-    table: Array, words: Array, waves: Array, world: World, n_needs: int, n_channels: int
+    table: Array,
+    words: Array,
+    waves: Array,
+    world: World,
+    n_needs: int,
+    n_channels: int,
+    width: int,
 ) -> None:
     """Step 1: from the history to the features, for a tile of customers.
 
@@ -136,26 +142,30 @@ def observe_history(
         world: Parameters.
         n_needs: Needs in use.
         n_channels: Channels in use.
+        width: Lanes in use.
     """
-    for j in range(LANES):
-        phase = np.int64(table[PHASE + j])
-        table[F_SEASON_SIN + j] = waves[phase, 0]
-        table[F_SEASON_COS + j] = waves[phase, 1]
-    _observe_purchases(table, words, world)
-    _observe_service(table)
-    for j in range(LANES):
-        table[F_CONTACTS_SHORT + j] = 0.0
-        table[F_CONTACTS_LONG + j] = 0.0
+    _observe_season(table, waves, width)
+    _observe_purchases(table, words, world, width)
+    _observe_service(table, width)
     for c in range(n_channels):
-        _observe_channel(table, words, c)
+        contacts = row(words, CONTACT_BITS + c * LANES)
+        _observe_channel(table, channel_block(table, c), contacts, c, width)
     for k in range(n_needs):
-        _observe_need(table, k)
+        _observe_need(table, need_block(table, k), k, width)
 
 
 @stage
-def _observe_purchases(table: Array, words: Array, world: World) -> None:
+def _observe_season(table: Array, waves: Array, width: int) -> None:
+    for j in range(used(width)):
+        phase = np.uint64(np.int64(table[PHASE + j]))
+        table[F_SEASON_SIN + j] = waves[phase, 0]
+        table[F_SEASON_COS + j] = waves[phase, 1]
+
+
+@stage
+def _observe_purchases(table: Array, words: Array, world: World, width: int) -> None:
     typical = world.typical_spend
-    for j in range(LANES):
+    for j in range(used(width)):
         frequency = table[FREQUENCY + j]
         mean_spend = table[SPEND + j] / (frequency + 1e-9)
         table[F_TENURE + j] = saturate(table[TENURE + j], 26.0)
@@ -164,7 +174,6 @@ def _observe_purchases(table: Array, words: Array, world: World) -> None:
         table[F_SPEND + j] = saturate(mean_spend, typical)
         table[F_COUPON + j] = table[COUPON + j]
         table[F_DEAL_SHARE + j] = table[DEAL_SHARE + j]
-    for j in range(LANES):
         bits = words[PURCHASE_BITS + j]
         short, long = count_bits(bits & _SHORT), count_bits(bits & _LONG)
         responses = count_bits(words[RESPONSE_BITS + j] & _LONG)
@@ -174,8 +183,8 @@ def _observe_purchases(table: Array, words: Array, world: World) -> None:
 
 
 @stage
-def _observe_service(table: Array) -> None:
-    for j in range(LANES):
+def _observe_service(table: Array, width: int) -> None:
+    for j in range(used(width)):
         table[F_SINCE_CONTACT + j] = saturate(table[SINCE_CONTACT + j], 4.0)
         table[F_COMPLAINT + j] = table[COMPLAINT + j]
         table[F_COMPLAINT_AGE + j] = freshness(table[COMPLAINT_AGE + j], 4.0)
@@ -186,42 +195,34 @@ def _observe_service(table: Array) -> None:
 
 
 @stage
-def _observe_channel(table: Array, words: Array, c: int) -> None:
-    of_channel, contacts = channel_block(table, c), row(words, CONTACT_BITS + c * LANES)
-    here = np.float64(c + 1)
-    for j in range(LANES):
+def _observe_channel(
+    table: Array, of_channel: Array, contacts: Array, c: int, width: int
+) -> None:
+    here, first = np.float64(c + 1), c == 0
+    for j in range(used(width)):
         of_channel[F_CONSENT + j] = of_channel[CONSENT + j]
         of_channel[F_IGNORED + j] = saturate(of_channel[IGNORED + j], 2.0)
         of_channel[F_VISITING + j] = indicator(table[VISITING + j] == here)
-    for j in range(LANES):
         short = np.float64(np.int64(count_bits(contacts[j] & _SHORT))) * (1.0 / SHORT_WINDOW)
         long = np.float64(np.int64(count_bits(contacts[j] & _LONG))) * (1.0 / LONG_WINDOW)
         of_channel[F_CONTACTS + j] = short
-        table[F_CONTACTS_SHORT + j] += short
-        table[F_CONTACTS_LONG + j] += long
+        all_short, all_long = table[F_CONTACTS_SHORT + j], table[F_CONTACTS_LONG + j]
+        all_short = 0.0 if first else all_short
+        all_long = 0.0 if first else all_long
+        table[F_CONTACTS_SHORT + j] = all_short + short
+        table[F_CONTACTS_LONG + j] = all_long + long
 
 
 @stage
-def _observe_need(table: Array, k: int) -> None:
-    of_need = need_block(table, k)
+def _observe_need(table: Array, of_need: Array, k: int, width: int) -> None:
     here = np.float64(k + 1)
-    for j in range(LANES):
+    for j in range(used(width)):
         fresh = freshness(table[BASKET_AGE + j], 1.0)
         of_need[F_SIGNALS + j] = of_need[SIGNALS + j]
         of_need[F_BOUGHT + j] = saturate(of_need[BOUGHT + j], 1.0)
         of_need[F_INFORMED + j] = saturate(of_need[INFORMED + j], 1.0)
         of_need[F_ANSWER_NEED + j] = of_need[ANSWER_NEED + j]
         of_need[F_BASKET + j] = fresh if table[OPEN_BASKET + j] == here else 0.0
-
-
-@stage
-def write_rows(table: Array, places_: Array, out: Array, first: int, count: int) -> None:
-    """Copy the chosen quantities of a tile into rows ``first ...`` of ``out``, one a customer."""
-    rows = out[first : first + count]
-    for f in range(places_.shape[0]):
-        lanes = row(table, places_[f])
-        for j in range(count):
-            rows[j, f] = lanes[j]
 
 
 def feature_table(scenario: Scenario) -> list[tuple[Feature, int]]:

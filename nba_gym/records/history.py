@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nba_gym.arithmetic import indicator
-from nba_gym.compiled import scalar, stage
-from nba_gym.lanes import LANES, channel_block, need_block, row
+from nba_gym.compiled import scalar, sequence, stage
+from nba_gym.lanes import LANES, channel_block, need_block, row, used
 from nba_gym.records.places import (
     ACCEPTED,
     ACT_CHANNEL,
@@ -145,25 +145,33 @@ def begin_history(table: Array, words: Array, j: int, n_needs: int, n_channels: 
     words[PURCHASE_BITS + j] = np.uint64(0)
 
 
-@stage
+@sequence
 def update_history(
-    table: Array, words: Array, channels: Array, world: World, n_needs: int, n_channels: int
+    table: Array,
+    words: Array,
+    channels: Array,
+    world: World,
+    n_needs: int,
+    n_channels: int,
+    width: int,
 ) -> None:
     """Step 6, visible: from this period's events to the next history, for a tile of customers."""
-    _update_dates(table, words, world)
-    _update_purchases(table)
-    _update_service(table, world)
+    _update_dates(table, words, world, width)
+    _update_purchases(table, width)
+    _update_service(table, world, width)
     for c in range(n_channels):
-        _update_channel(table, words, c, channels[c, PAUSE_AFTER], channels[c, PAUSE_FOR])
+        contacts = row(words, CONTACT_BITS + c * LANES)
+        pause_after, pause_for = channels[c, PAUSE_AFTER], channels[c, PAUSE_FOR]
+        _update_channel(table, channel_block(table, c), contacts, c, pause_after, pause_for, width)
     for k in range(n_needs):
-        _update_need(table, world, k)
+        _update_need(table, need_block(table, k), world, k, width)
 
 
 @stage
-def _update_dates(table: Array, words: Array, world: World) -> None:
+def _update_dates(table: Array, words: Array, world: World, width: int) -> None:
     cycle = world.cycle
     renewal, recommit = world.renewal_periods, world.recommit_periods
-    for j in range(LANES):
+    for j in range(used(width)):
         bought = indicator(table[PURCHASES + j] > 0.0)
         table[TENURE + j] += 1.0
         phase = table[PHASE + j] + 1.0
@@ -175,15 +183,13 @@ def _update_dates(table: Array, words: Array, world: World) -> None:
         table[COMMITMENT + j] = next_commitment(
             table[COMMITMENT + j], table[ACCEPTED + j], renewal, recommit
         )
-    for j in range(LANES):
-        bought = indicator(table[PURCHASES + j] > 0.0)
         words[RESPONSE_BITS + j] = push_bit(words[RESPONSE_BITS + j], table[RESPONDED + j])
         words[PURCHASE_BITS + j] = push_bit(words[PURCHASE_BITS + j], bought)
 
 
 @stage
-def _update_purchases(table: Array) -> None:
-    for j in range(LANES):
+def _update_purchases(table: Array, width: int) -> None:
+    for j in range(used(width)):
         bought = indicator(table[PURCHASES + j] > 0.0)
         table[FREQUENCY + j] += table[PURCHASES + j]
         table[SPEND + j] += table[LIST_SPEND + j]
@@ -195,9 +201,9 @@ def _update_purchases(table: Array) -> None:
 
 
 @stage
-def _update_service(table: Array, world: World) -> None:
+def _update_service(table: Array, world: World, width: int) -> None:
     basket_periods = world.basket_periods
-    for j in range(LANES):
+    for j in range(used(width)):
         open_before = table[COMPLAINT + j]
         news = table[COMPLAINED + j]
         open_after = (open_before + (1.0 - open_before) * news) * (1.0 - table[SOLVED + j])
@@ -208,22 +214,27 @@ def _update_service(table: Array, world: World) -> None:
         stated = table[READING_LOYALTY + j]
         before = table[ANSWER_LOYALTY + j]
         table[ANSWER_LOYALTY + j] = stated if table[ANSWERED + j] > 0.0 else before
-    for j in range(LANES):
-        abandoned = table[BASKET + j]
+        abandoned, open_basket = table[BASKET + j], table[OPEN_BASKET + j]
         age = update_age(table[BASKET_AGE + j], indicator(abandoned > 0.0))
         table[BASKET_AGE + j] = age
-        kept = abandoned if abandoned > 0.0 else table[OPEN_BASKET + j]
+        kept = abandoned if abandoned > 0.0 else open_basket
         gone = indicator(table[PURCHASES + j] > 0.0) + indicator(age >= basket_periods)
         table[OPEN_BASKET + j] = 0.0 if gone > 0.0 else kept
 
 
 @stage
 def _update_channel(
-    table: Array, words: Array, c: int, pause_after: float, pause_for: float
+    table: Array,
+    of_channel: Array,
+    contacts: Array,
+    c: int,
+    pause_after: float,
+    pause_for: float,
+    width: int,
 ) -> None:
-    of_channel, contacts = channel_block(table, c), row(words, CONTACT_BITS + c * LANES)
-    for j in range(LANES):
-        here = indicator(table[ACT_CHANNEL + j] == np.float64(c))
+    this = np.float64(c)
+    for j in range(used(width)):
+        here = indicator(table[ACT_CHANNEL + j] == this)
         sent = here * table[SENT + j]
         streak = update_streak(of_channel[IGNORED + j], sent, table[RESPONDED + j])
         tired = indicator(streak >= pause_after)
@@ -232,24 +243,18 @@ def _update_channel(
         of_channel[PAUSE + j] = pause_for if tired > 0.0 else resting
         of_channel[IGNORED + j] = streak * (1.0 - tired)
         of_channel[CONSENT + j] *= 1.0 - here * table[OPTED_OUT + j]
-    for j in range(LANES):
-        here = indicator(table[ACT_CHANNEL + j] == np.float64(c))
-        contacts[j] = push_bit(contacts[j], here * table[SENT + j])
+        contacts[j] = push_bit(contacts[j], sent)
 
 
 @stage
-def _update_need(table: Array, world: World, k: int) -> None:
-    of_need = need_block(table, k)
+def _update_need(table: Array, of_need: Array, world: World, k: int, width: int) -> None:
     memory = world.signal_memory
     here = np.float64(k)
-    for j in range(LANES):
+    for j in range(used(width)):
         of_need[SIGNALS + j] = smooth(of_need[SIGNALS + j], memory, of_need[SIGNAL + j])
-    for j in range(LANES):
         bought = indicator(table[NEED_BOUGHT + j] == here) * table[PURCHASES + j]
         of_need[BOUGHT + j] = 0.95 * of_need[BOUGHT + j] + bought
-    for j in range(LANES):
         informed = table[SENT + j] * table[ACT_INFORM + j] * of_need[ACT_NEED + j]
         of_need[INFORMED + j] = 0.9 * of_need[INFORMED + j] + informed
-    for j in range(LANES):
         stated, before = of_need[READING + j], of_need[ANSWER_NEED + j]
         of_need[ANSWER_NEED + j] = stated if table[ANSWERED + j] > 0.0 else before

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nba_gym.arithmetic import indicator, larger, round_money
-from nba_gym.compiled import scalar, stage
-from nba_gym.lanes import LANES
+from nba_gym.compiled import stage
+from nba_gym.lanes import used
 from nba_gym.records.places import (
     ACCEPTED,
     ACT_COST,
@@ -16,7 +18,6 @@ from nba_gym.records.places import (
     DISCOUNTS,
     LIST_SPEND,
     MARGIN,
-    MARGIN_RATE,
     NEED_BOUGHT,
     PURCHASES,
     RECURRING,
@@ -36,25 +37,21 @@ LINE_PLACES = (MARGIN, DISCOUNTS, RECURRING, REFERRALS, CONTACT_COST, SERVICE_CO
 
 
 @stage
-def settle(table: Array, needs: Array, world: World, n_needs: int) -> None:
+def settle(table: Array, needs: Array, world: World, width: int) -> None:
     """Step 5: write the ledger lines of a tile of customers from their events.
 
     Every line is a multiple of ``MONEY_QUANTUM``, a power of two, so sums of lines are exact in any
     order and the reward of a period equals its lines without rounding.
     """
-    for j in range(LANES):
-        table[MARGIN_RATE + j] = 0.0
-    for k in range(n_needs):
-        rate = needs[k, NEED_MARGIN]
-        for j in range(LANES):
-            here = indicator(table[NEED_BOUGHT + j] == float(k))
-            table[MARGIN_RATE + j] += rate * here
     recurring, referral = world.recurring_margin, world.referral_value
-    for j in range(LANES):
+    for j in range(used(width)):
         bought = indicator(table[PURCHASES + j] > 0.0)
+        need = np.int64(table[NEED_BOUGHT + j])
+        need = need if need > 0 else 0
+        rate = needs[np.uint64(need), NEED_MARGIN]
         spend = table[LIST_SPEND + j]
         granted = table[ACT_DISCOUNT + j] * table[REDEEMED + j] * spend
-        table[MARGIN + j] = round_money(table[MARGIN_RATE + j] * spend * bought)
+        table[MARGIN + j] = round_money(rate * spend * bought)
         table[DISCOUNTS + j] = 0.0 - round_money(granted)
         table[RECURRING + j] = round_money(recurring * table[CUSTOMER + j])
         table[REFERRALS + j] = round_money(referral * table[REFERRED + j])
@@ -64,14 +61,19 @@ def settle(table: Array, needs: Array, world: World, n_needs: int) -> None:
         table[SERVICE_COST + j] = 0.0 - round_money(table[ACT_FULFIL_COST + j] * fulfilled)
 
 
-@scalar
-def profit(table: Array, j: int) -> float:
-    """The reward of lane ``j``: the exact sum of its ledger lines, in currency."""
-    return (
-        table[MARGIN + j]
-        + table[DISCOUNTS + j]
-        + table[RECURRING + j]
-        + table[REFERRALS + j]
-        + table[CONTACT_COST + j]
-        + table[SERVICE_COST + j]
-    )
+@stage
+def write_ledger(table: Array, ledger: Array, rewards: Array, count: int) -> None:
+    """Write the lines of ``count`` customers, one after the other, and the rewards: their sums."""
+    n = np.uint64(len(LINE_PLACES))
+    for j in range(count):
+        margin, discounts = table[MARGIN + j], table[DISCOUNTS + j]
+        recurring, referrals = table[RECURRING + j], table[REFERRALS + j]
+        contact, service = table[CONTACT_COST + j], table[SERVICE_COST + j]
+        at = np.uint64(j) * n
+        ledger[at] = margin
+        ledger[at + np.uint64(1)] = discounts
+        ledger[at + np.uint64(2)] = recurring
+        ledger[at + np.uint64(3)] = referrals
+        ledger[at + np.uint64(4)] = contact
+        ledger[at + np.uint64(5)] = service
+        rewards[j] = margin + discounts + recurring + referrals + contact + service

@@ -84,13 +84,12 @@ ACT_DISCOUNT = _at("act_discount", "discount offered [0, 1)")
 ACT_INFORM = _at("act_inform", "strength of information [0, 1]")
 ACT_ASK = _at("act_ask", "1 if the action asks a question")
 ACT_NEED = _of_need("act_need", "how much the action speaks to the need [0, 1]")
-MARGIN_RATE = _at("margin_rate", "scratch: margin rate of the need bought")
 
 # --- bit histories: one bit a period, the lowest is the latest; a table of integers of its own ----
-RESPONSE_BITS = WORDS.place("response_bits", "responses", stored=True)
-PURCHASE_BITS = WORDS.place("purchase_bits", "periods with a purchase", stored=True)
 CONDITIONS = WORDS.place("conditions", "engagement rules that are broken now")
 ANY_CONTACT_BITS = WORDS.place("any_contact_bits", "scratch: contacts on any channel")
+RESPONSE_BITS = WORDS.place("response_bits", "responses", stored=True)
+PURCHASE_BITS = WORDS.place("purchase_bits", "periods with a purchase", stored=True)
 CONTACT_BITS = WORDS.place("contact_bits", "outbound contacts; one row a channel", stored=True)
 
 
@@ -100,8 +99,9 @@ def stored_bits(n_channels: int) -> list[int]:
 
 
 def stored_places(
-    books: tuple[PlaceBook, ...], n_needs: int, n_channels: int
+    books: tuple[PlaceBook, ...], n_needs: int, n_channels: int, *, constant: bool
 ) -> dict[str, list[int]]:
-    """Absolute places of everything in some books that is kept between periods, by name."""
-    kept = [place for book in books for place in book.places.values() if place.stored]
+    """Absolute places of what some books keep between periods, by name: fixed at birth, or not."""
+    places = [place for book in books for place in book.places.values()]
+    kept = [place for place in places if place.stored and place.constant == constant]
     return {place.name: place.absolute(n_needs, n_channels) for place in kept}

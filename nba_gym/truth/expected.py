@@ -9,24 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.arithmetic import larger
-from nba_gym.compiled import entry, stage
-from nba_gym.customer.kernel import Rules, State, load_tile
+from nba_gym.compiled import entry, scalar, stage
+from nba_gym.customer.arrays import Rules, State
+from nba_gym.customer.draw import weigh_purchases
+from nba_gym.customer.kernel import load_tile
 from nba_gym.customer.look_up import look_up
 from nba_gym.customer.places import (
+    NOTICED,
     P_DROPOUT,
     P_NOTICE,
     P_REFERRAL,
     P_RESPOND,
     SPEND_LEVEL,
-    TOTAL_NOTICED,
-    TOTAL_QUIET,
-    WEIGHT_NOTICED,
-    WEIGHT_QUIET,
+    TOTAL,
+    WEIGHT,
 )
 from nba_gym.customer.population import Population
 from nba_gym.customer.purchase import expected_purchases, purchase_probability
 from nba_gym.customer.respond import respond
-from nba_gym.lanes import LANES, Scratch, need_block
+from nba_gym.lanes import LANES, Scratch, lanes_for, need_block, used
 from nba_gym.records.places import (
     ACT_COST,
     ACT_DISCOUNT,
@@ -40,17 +41,17 @@ from nba_gym.records.places import (
 from nba_gym.scenario.parameters import NEED_MARGIN, NEED_PRICE, Array, World
 
 
-@stage
-def _expected_margin(table: Array, needs: Array, world: World, j: int, noticed: bool) -> float:
-    """Expected margin after discounts plus referral value of lane ``j``, noticed or not."""
-    total = table[TOTAL_NOTICED + j] if noticed else table[TOTAL_QUIET + j]
-    weights = WEIGHT_NOTICED if noticed else WEIGHT_QUIET
+@scalar
+def _expected_margin(table: Array, needs: Array, world: World, j: int) -> float:
+    """Expected margin after discounts plus referral value of lane ``j``, given ``NOTICED``."""
+    total = table[TOTAL + j]
+    noticed = table[NOTICED + j] > 0.0
     margin = 0.0
     for k in range(needs.shape[0]):
         of_need = need_block(table, k)
         deal = table[ACT_DISCOUNT + j] if noticed and of_need[ACT_NEED + j] > 0.0 else 0.0
         worth = needs[k, NEED_PRICE] * (needs[k, NEED_MARGIN] - deal)
-        margin += of_need[weights + j] * worth
+        margin += of_need[WEIGHT + j] * worth
     margin = margin / total if total > 0.0 else 0.0
     count = expected_purchases(total, table[P_DROPOUT + j], world.counted)
     buys = purchase_probability(total, world.counted)
@@ -59,44 +60,61 @@ def _expected_margin(table: Array, needs: Array, world: World, j: int, noticed: 
 
 
 @stage
-def _expected_lane(table: Array, needs: Array, world: World, j: int) -> float:
-    """Equation 38: expected profit of the action on lane ``j``.
+def _suppose(table: Array, noticed: float, width: int) -> None:
+    for j in range(used(width)):
+        table[NOTICED + j] = noticed
 
-    Each purchase is worth ``m * price_k * (margin_k - d)`` on average; noticed and unnoticed
-    contacts are weighed by their probability; costs are certain or follow a response.
+
+@stage
+def _add_branch(
+    table: Array, needs: Array, world: World, out: Array, a: int, count: int
+) -> None:
+    """Equation 38, one branch: what the action on lane ``j`` brings if noticed, or if not.
+
+    Each purchase is worth ``m * price_k * (margin_k - d)`` on average.
     """
-    notice = table[P_NOTICE + j]
-    quiet = _expected_margin(table, needs, world, j, False)
-    loud = _expected_margin(table, needs, world, j, True)
-    contacted = larger(table[ACT_OUTBOUND + j], table[ACT_INBOUND + j])
-    responds = notice * table[P_RESPOND + j]
-    return (
-        notice * loud
-        + (1.0 - notice) * quiet
-        + world.recurring_margin * table[CUSTOMER + j]
-        - table[ACT_COST + j] * contacted
-        - table[ACT_FULFIL_COST + j] * responds
-    )
+    for j in range(count):
+        notice = table[P_NOTICE + j]
+        share = notice if table[NOTICED + j] > 0.0 else 1.0 - notice
+        out[j, a] += share * _expected_margin(table, needs, world, j)
+
+
+@stage
+def _add_certain(table: Array, world: World, out: Array, a: int, count: int) -> None:
+    """Equation 38, the rest: recurring margin, and costs that are certain or follow a response."""
+    for j in range(count):
+        contacted = larger(table[ACT_OUTBOUND + j], table[ACT_INBOUND + j])
+        responds = table[P_NOTICE + j] * table[P_RESPOND + j]
+        out[j, a] = (
+            out[j, a]
+            + world.recurring_margin * table[CUSTOMER + j]
+            - table[ACT_COST + j] * contacted
+            - table[ACT_FULFIL_COST + j] * responds
+        )
 
 
 def _make_expected(digest: str) -> Callable[..., None]:
     def expected_tiles(
-        n: int, state: State, rules: Rules, out: Array, table: Array, words: Array
+        n: int, state: State, rules: Rules, out: Array, table: Array, words: Array, tray: Array
     ) -> None:
         _ = digest  # part of the cache key
         world = rules.world[0]
         n_needs = rules.needs.shape[0]
         for t in range(state.values.shape[0]):
-            load_tile(
-                state.values[t], state.bits[t], rules.offsets, rules.bit_offsets, table, words
-            )
+            count = min(LANES, n - t * LANES)
+            width = lanes_for(count)
+            load_tile(t, state, rules, table, words)
+            rows = out[t * LANES :]
             for a in range(rules.actions.shape[0]):
                 for j in range(LANES):
                     table[ACTION + j] = np.float64(a)
-                look_up(table, rules.actions, rules.seasons, n_needs)
-                respond(table, rules.excitation, world, n_needs)
-                for j in range(min(LANES, n - t * LANES)):
-                    out[t * LANES + j, a] = _expected_lane(table, rules.needs, world, j)
+                look_up(table, rules.cards, rules.season_cards, tray, n_needs, width)
+                respond(table, rules.excitation, world, n_needs, width)
+                for noticed in (1.0, 0.0):
+                    _suppose(table, noticed, width)
+                    weigh_purchases(table, n_needs, width)
+                    _add_branch(table, rules.needs, world, rows, a, count)
+                _add_certain(table, world, rows, a, count)
 
     return expected_tiles
 
@@ -116,9 +134,15 @@ def expected_profit(population: Population) -> NDArray[np.float64]:
     Returns:
         ``(n, n_actions)``, in currency.
     """
-    out: NDArray[Any] = np.empty((population.n, population.scenario.n_actions))
+    out: NDArray[Any] = np.zeros((population.n, population.scenario.n_actions))
     scratch = Scratch()
     _expected_tiles(
-        population.n, population.state, population.rules, out, scratch.table, scratch.words
+        population.n,
+        population.state,
+        population.rules,
+        out,
+        scratch.table,
+        scratch.words,
+        scratch.tray,
     )
     return out

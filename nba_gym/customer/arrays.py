@@ -1,0 +1,201 @@
+"""The arrays that the compiled kernel works on: a scenario, its customers, what a step reports.
+
+Python hands them over as addresses, in one small array for each of the tuples below. Handing over
+the forty arrays themselves would take longer than a period of one customer's life.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba_gym.compiled import array_at, scalar
+from nba_gym.scenario.parameters import WORLD_TYPE, Array
+
+SLOT = 4
+"""Numbers that describe one array: its address and up to three sizes."""
+
+
+class Rules(NamedTuple):
+    """The scenario as arrays; see ``Parameters`` and ``RuleBook`` for most of their shapes.
+
+    Attributes:
+        cards: The catalogue as ``look_up.action_cards``.
+        season_cards: The seasons as ``look_up.season_cards``.
+        runs: Stored quantities that follow each other on the worktable and in ``State.values``:
+            place on the table, place in the tile and number of numbers, ``(n_runs, 3)``.
+        constant_runs: The same for ``State.constants``.
+        bit_run: The same, one row, for ``State.bits``.
+        features: Place of each feature on the worktable, ``(n_features,)``.
+        pieces: Where the pieces of an observation begin, see ``turning.piece_starts``.
+        event_offsets: Place of each event on the worktable, ``(n_events,)``.
+    """
+
+    world: Array
+    actions: Array
+    cards: Array
+    channels: Array
+    needs: Array
+    excitation: Array
+    season_cards: Array
+    waves: Array
+    spend_noise: Array
+    personas: Array
+    traits: Array
+    links: Array
+    blocked_by: Array
+    windows: Array
+    shut: Array
+    runs: Array
+    constant_runs: Array
+    bit_run: Array
+    features: Array
+    pieces: Array
+    event_offsets: Array
+
+
+class State(NamedTuple):
+    """The customers: all that is kept from one period to the next.
+
+    Attributes:
+        values: Quantities that change, ``(n_tiles, n_values * LANES)``, float32.
+        constants: Quantities fixed at birth, ``(n_tiles, n_constants * LANES)``, float32.
+        bits: Bit histories, ``(n_tiles, n_bits * LANES)``, uint32.
+        identity: Seed and customer number, ``(n_tiles, 2 * LANES)``, uint64.
+        conditions: Broken rules, ``(n_tiles * LANES,)``, uint64.
+        ended: 1 once a journey is over, ``(n_tiles * LANES,)``, uint8.
+    """
+
+    values: Array
+    constants: Array
+    bits: Array
+    identity: Array
+    conditions: Array
+    ended: Array
+
+
+class Outcome(NamedTuple):
+    """What a step reports, one row a customer.
+
+    Attributes:
+        observations: Features, ``(n, n_features)``, float32.
+        masks: Allowed actions, ``(n, n_actions)``, int8.
+        ledger: Ledger lines of the period, ``(n, n_lines)``, float64.
+        rewards: Their sums, ``(n,)``, float64.
+        terminated: The customer was seen to leave, ``(n,)``, bool.
+        truncated: The horizon was reached, ``(n,)``, bool.
+        forbidden: The chosen action was not allowed and waiting took its place, ``(n,)``, bool.
+        final_observations: Last observation of journeys begun anew, ``(n, n_features)``.
+        final_masks: Last action masks of journeys begun anew, ``(n, n_actions)``.
+        events: Events of the period, ``(n or 0, n_events)``, float64.
+    """
+
+    observations: Array
+    masks: Array
+    ledger: Array
+    rewards: Array
+    terminated: Array
+    truncated: Array
+    forbidden: Array
+    final_observations: Array
+    final_masks: Array
+    events: Array
+
+
+def addresses(arrays: tuple[NDArray[Any], ...]) -> NDArray[np.int64]:
+    """Where some arrays lie and how large they are, ``(4 * len(arrays),)``.
+
+    Whoever keeps the result must keep the arrays too.
+    """
+    slots = np.ones((len(arrays), SLOT), dtype=np.int64)
+    for slot, array in zip(slots, arrays, strict=True):
+        slot[0] = array.__array_interface__["data"][0]
+        slot[1 : 1 + array.ndim] = array.shape
+    return slots.ravel()
+
+
+@scalar
+def _line(desk: Array, i: int, dtype: Any) -> Array:
+    return array_at(desk[SLOT * i], (desk[SLOT * i + 1],), dtype)
+
+
+@scalar
+def _sheet(desk: Array, i: int, dtype: Any) -> Array:
+    return array_at(desk[SLOT * i], (desk[SLOT * i + 1], desk[SLOT * i + 2]), dtype)
+
+
+@scalar
+def _cube(desk: Array, i: int, dtype: Any) -> Array:
+    shape = desk[SLOT * i + 1], desk[SLOT * i + 2], desk[SLOT * i + 3]
+    return array_at(desk[SLOT * i], shape, dtype)
+
+
+@scalar
+def open_rules(desk: Array) -> Rules:
+    """The scenario behind some addresses."""
+    return Rules(
+        _line(desk, 0, WORLD_TYPE),
+        _sheet(desk, 1, np.float64),
+        _sheet(desk, 2, np.float64),
+        _sheet(desk, 3, np.float64),
+        _sheet(desk, 4, np.float64),
+        _sheet(desk, 5, np.float64),
+        _sheet(desk, 6, np.float64),
+        _sheet(desk, 7, np.float64),
+        _line(desk, 8, np.float64),
+        _line(desk, 9, np.float64),
+        _cube(desk, 10, np.float64),
+        _sheet(desk, 11, np.int64),
+        _line(desk, 12, np.uint64),
+        _line(desk, 13, np.uint64),
+        _line(desk, 14, np.uint64),
+        _sheet(desk, 15, np.int64),
+        _sheet(desk, 16, np.int64),
+        _sheet(desk, 17, np.int64),
+        _line(desk, 18, np.int64),
+        _line(desk, 19, np.uint64),
+        _line(desk, 20, np.int64),
+    )
+
+
+@scalar
+def open_state(desk: Array) -> State:
+    """The customers behind some addresses."""
+    return State(
+        _sheet(desk, 0, np.float32),
+        _sheet(desk, 1, np.float32),
+        _sheet(desk, 2, np.uint32),
+        _sheet(desk, 3, np.uint64),
+        _line(desk, 4, np.uint64),
+        _line(desk, 5, np.uint8),
+    )
+
+
+@scalar
+def open_outcome(desk: Array) -> Outcome:
+    """The report behind some addresses."""
+    return Outcome(
+        _sheet(desk, 0, np.float32),
+        _sheet(desk, 1, np.int8),
+        _sheet(desk, 2, np.float64),
+        _line(desk, 3, np.float64),
+        _line(desk, 4, np.bool_),
+        _line(desk, 5, np.bool_),
+        _line(desk, 6, np.bool_),
+        _sheet(desk, 7, np.float32),
+        _sheet(desk, 8, np.int8),
+        _sheet(desk, 9, np.float64),
+    )
+
+
+@scalar
+def open_scratch(desk: Array) -> tuple[Array, Array, Array, Array]:
+    """The worktable behind some addresses: table, words, tray and sheet."""
+    return (
+        _line(desk, 0, np.float64),
+        _line(desk, 1, np.uint64),
+        _line(desk, 2, np.float64),
+        _line(desk, 3, np.float32),
+    )
