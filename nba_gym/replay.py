@@ -17,16 +17,16 @@ from nba_gym.compiled import entry, stage
 from nba_gym.engagement.rules import compile_rules, update_conditions, write_masks
 from nba_gym.lanes import LANES, Array, Scratch, row
 from nba_gym.records import places
-from nba_gym.records.catalogue import look_up_records
+from nba_gym.records.catalogue import action_cards, look_up_records
 from nba_gym.records.events import BIRTH_EVENTS, event_places
-from nba_gym.records.features import feature_table, observe_history, write_rows
+from nba_gym.records.features import feature_table, observe_history
 from nba_gym.records.history import begin_history, update_history
-from nba_gym.records.ledger import LINE_PLACES, LINES, settle
+from nba_gym.records.ledger import LINES, settle, write_ledger
 from nba_gym.records.log import EventLog
 from nba_gym.scenario.parameters import pack
 from nba_gym.scenario.schema import Scenario
+from nba_gym.turning import write_rows
 
-_FIRST_LINE = LINE_PLACES[0]
 _N_LINES = len(LINES)
 _BOOKS = (places.BOOK, places.NEEDS, places.CHANNELS)
 
@@ -51,7 +51,7 @@ class Tables(NamedTuple):
     """The scenario as arrays, as far as records and rules need it."""
 
     world: Array
-    actions: Array
+    cards: Array
     channels: Array
     needs: Array
     waves: Array
@@ -86,10 +86,17 @@ def _round_stored(table: Array, stored: Array) -> None:
 
 def _make_replay(digest: str) -> Callable[..., None]:
     def replay_tiles(
-        births: Array, events: Array, tables: Tables, out: Replayed, table: Array, words: Array
+        births: Array,
+        events: Array,
+        tables: Tables,
+        out: Replayed,
+        table: Array,
+        words: Array,
+        tray: Array,
     ) -> None:
         _ = digest  # part of the cache key
         world = tables.world[0]
+        ledger, rewards = out.ledger.reshape(-1), out.rewards.reshape(-1)
         n, n_needs, n_channels = births.shape[0], tables.needs.shape[0], tables.channels.shape[0]
         for t in range(-(-n // LANES)):
             first = t * LANES
@@ -100,15 +107,13 @@ def _make_replay(digest: str) -> Callable[..., None]:
             for period in range(events.shape[0] + 1):
                 if period > 0:
                     _put_rows(table, tables.events, events[period - 1], first, count)
-                    look_up_records(table, tables.actions, n_needs)
-                    settle(table, tables.needs, world, n_needs)
-                    for j in range(count):
-                        for line in range(_N_LINES):
-                            money = table[_FIRST_LINE + line * LANES + j]
-                            out.ledger[period - 1, first + j, line] = money
-                    update_history(table, words, tables.channels, world, n_needs, n_channels)
+                    look_up_records(table, tables.cards, tray, n_needs, LANES)
+                    settle(table, tables.needs, world, LANES)
+                    at = (period - 1) * n + first
+                    write_ledger(table, ledger[at * _N_LINES :], rewards[at:], count)
+                    update_history(table, words, tables.channels, world, n_needs, n_channels, LANES)
                 _round_stored(table, tables.stored)
-                observe_history(table, words, tables.waves, world, n_needs, n_channels)
+                observe_history(table, words, tables.waves, world, n_needs, n_channels, LANES)
                 update_conditions(
                     table,
                     words,
@@ -118,6 +123,7 @@ def _make_replay(digest: str) -> Callable[..., None]:
                     world,
                     n_needs,
                     n_channels,
+                    LANES,
                 )
                 write_rows(table, tables.features, out.observations[period], first, count)
                 write_masks(words, tables.blocked_by, out.masks[period], first, count)
@@ -140,14 +146,16 @@ def replay(log: EventLog, scenario: Scenario) -> Replayed:
     """
     world, book = pack(scenario), compile_rules(scenario)
     k, c = scenario.n_needs, scenario.n_channels
-    stored = [at for ats in places.stored_places(_BOOKS, k, c).values() for at in ats]
+    stored = [
+        at for ats in places.stored_places(_BOOKS, k, c, constant=False).values() for at in ats
+    ]
 
     def whole(values: Any) -> NDArray[np.int64]:
         return np.array(values, dtype=np.int64)
 
     tables = Tables(
         world=world.world,
-        actions=world.actions,
+        cards=action_cards(world.actions),
         channels=world.channels,
         needs=world.needs,
         waves=world.waves,
@@ -167,5 +175,5 @@ def replay(log: EventLog, scenario: Scenario) -> Replayed:
         rewards=np.empty((periods, n)),
     )
     scratch = Scratch()
-    _replay_tiles(log.births, log.events, tables, out, scratch.table, scratch.words)
-    return out._replace(rewards=out.ledger.sum(axis=2))
+    _replay_tiles(log.births, log.events, tables, out, scratch.table, scratch.words, scratch.tray)
+    return out

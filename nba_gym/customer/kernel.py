@@ -60,6 +60,8 @@ def _store(kept: Array, runs: Array, table: Array) -> None:
         stored = kept[runs[r, 1] : runs[r, 1] + runs[r, 2]]
         for i in range(stored.shape[0]):
             stored[i] = rows[i]
+        for i in range(stored.shape[0]):
+            rows[i] = stored[i]
 
 
 @sequence
@@ -72,7 +74,11 @@ def load_tile(t: int, state: State, rules: Rules, table: Array, words: Array) ->
 
 @sequence
 def store_tile(t: int, state: State, rules: Rules, table: Array, words: Array) -> None:
-    """Copy what may have changed in tile ``t`` from the worktable back."""
+    """Copy what may have changed in tile ``t`` from the worktable back.
+
+    The worktable then shows what was kept, in single precision: what is observed now is what would
+    be observed from the stored state, or from a replayed log.
+    """
     _store(state.values[t], rules.runs, table)
     _store(state.bits[t], rules.bit_run, words)
 
@@ -207,7 +213,7 @@ def _make_run(digest: str) -> Callable[..., None]:
         out_at: Array,
         scratch_at: Array,
     ) -> None:
-        digest  # part of the cache key  # noqa: B018
+        _ = digest  # part of the cache key
         rules, state, out = open_rules(rules_at), open_state(state_at), open_outcome(out_at)
         table, words, tray, sheet = open_scratch(scratch_at)
         world = rules.world[0]
@@ -241,13 +247,16 @@ def _make_run(digest: str) -> Callable[..., None]:
                 live_one_period(
                     table, words, tray, state.identity[t], rules, world, n_needs, n_channels, width
                 )
-                write_ledger(table, out.ledger.reshape(-1)[first * N_LINES :], out.rewards[first:], count)
+                write_ledger(
+                    table, out.ledger.reshape(-1)[first * N_LINES :], out.rewards[first:], count
+                )
                 ended = _report_ends(
                     table, world.horizon, out.terminated[first:], out.truncated[first:], count
                 )
                 if out.events.shape[0] > 0:
                     write_rows(table, rules.event_offsets, out.events, first, count)
                 if mode == SAME_STEP and ended > 0:
+                    store_tile(t, state, rules, table, words)
                     observe(table, words, rules, world, n_needs, n_channels, width)
                     for j in range(count):
                         if out.terminated[first + j] or out.truncated[first + j]:
@@ -276,15 +285,15 @@ def _make_run(digest: str) -> Callable[..., None]:
                     for j in range(count):
                         if out.terminated[first + j] or out.truncated[first + j]:
                             state.ended[first + j] = 1
+            if births > 0:
+                _store(state.constants[t], rules.constant_runs, table)
+            store_tile(t, state, rules, table, words)
             observe(table, words, rules, world, n_needs, n_channels, width)
             _keep_conditions(words, state.conditions[first:], width)
             write_observations(
                 table, rules.features, rules.pieces, sheet, out.observations, first, count, width
             )
             write_masks(words, rules.blocked_by, out.masks, first, count)
-            if births > 0:
-                _store(state.constants[t], rules.constant_runs, table)
-            store_tile(t, state, rules, table, words)
 
     return run_tiles
 

@@ -39,8 +39,8 @@ from nba_gym.records.places import (
     ACT_DISCOUNT,
     ACT_INFORM,
     ACT_NEED,
-    OPEN_BASKET,
     NEED_BOUGHT,
+    OPEN_BASKET,
     PURCHASES,
     SENT,
 )

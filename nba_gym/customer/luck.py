@@ -48,7 +48,9 @@ def draw_luck(table: Array, identity: Array, n_needs: int, width: int) -> None:
         width: Lanes in use.
     """
     for block in range(CUSTOMER_BLOCKS):
-        luck = table[LUCK_NOTICE + block * WORDS * LANES : LUCK_NOTICE + (block + 1) * WORDS * LANES]
+        luck = table[
+            LUCK_NOTICE + block * WORDS * LANES : LUCK_NOTICE + (block + 1) * WORDS * LANES
+        ]
         _draw_block(row(table, TENURE), identity, np.uint64(block), luck, width)
     for k in range(n_needs):
         block = _FIRST_NEED_BLOCK + np.uint64(k)

@@ -90,7 +90,11 @@ def respond(table: Array, excitation: Array, world: World, n_needs: int, width: 
 def _sum_up_need(table: Array, of_need: Array, k: int, width: int) -> None:
     first = k == 0
     for j in range(used(width)):
-        need, relevance, strongest = of_need[NEED + j], table[RELEVANCE + j], table[STRONGEST_NEED + j]
+        need, relevance, strongest = (
+            of_need[NEED + j],
+            table[RELEVANCE + j],
+            table[STRONGEST_NEED + j],
+        )
         relevance = 0.0 if first else relevance
         strongest = 0.0 if first else strongest
         table[RELEVANCE + j] = add_relevance(relevance, of_need[ACT_NEED + j], need)
@@ -138,6 +142,7 @@ def _consider_leaving(table: Array, world: World, width: int) -> None:
     by_loyalty, by_strain = world.leave_loyalty, world.leave_strain
     by_problem, by_wake_up = world.leave_problem, world.leave_wake_up
     scale, base = world.dropout_scale, world.dropout_base
+    contract = world.contract
     for j in range(used(width)):
         loyalty = table[LOYALTY + j]
         unhappy = discontent(
@@ -145,8 +150,10 @@ def _consider_leaving(table: Array, world: World, width: int) -> None:
         )
         table[UNHAPPY + j] = unhappy
         table[WOKEN + j] = unhappy + wake_up(by_wake_up, table[ACT_OUTBOUND + j], loyalty)
+        bound = contract * indicator(table[COMMITMENT + j] > 0.0)
+        free = table[ALIVE + j] * (1.0 - bound)
         table[P_DROPOUT + j] = leaving_probability(
-            scale, base, table[LEAVING_PROPENSITY + j], unhappy, table[ALIVE + j]
+            scale, base, table[LEAVING_PROPENSITY + j], unhappy, free
         )
 
 

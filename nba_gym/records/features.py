@@ -195,9 +195,7 @@ def _observe_service(table: Array, width: int) -> None:
 
 
 @stage
-def _observe_channel(
-    table: Array, of_channel: Array, contacts: Array, c: int, width: int
-) -> None:
+def _observe_channel(table: Array, of_channel: Array, contacts: Array, c: int, width: int) -> None:
     here, first = np.float64(c + 1), c == 0
     for j in range(used(width)):
         of_channel[F_CONSENT + j] = of_channel[CONSENT + j]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba_gym.arithmetic import indicator
+from nba_gym.arithmetic import indicator, larger
 from nba_gym.compiled import scalar, sequence, stage
 from nba_gym.lanes import LANES, channel_block, need_block, row, used
 from nba_gym.records.places import (
     ACCEPTED,
     ACT_CHANNEL,
     ACT_DISCOUNT,
+    ACT_INBOUND,
     ACT_INFORM,
     ACT_NEED,
     ANSWER_AGE,
@@ -196,7 +197,8 @@ def _update_purchases(table: Array, width: int) -> None:
         share = smooth(table[DEAL_SHARE + j], 0.7, table[REDEEMED + j])
         before = table[DEAL_SHARE + j]
         table[DEAL_SHARE + j] = share if bought > 0.0 else before
-        offered = table[SENT + j] * table[ACT_DISCOUNT + j]
+        contacted = larger(table[SENT + j], table[ACT_INBOUND + j])
+        offered = contacted * table[ACT_DISCOUNT + j]
         table[COUPON + j] = smooth(table[COUPON + j], 0.85, offered)
 
 
@@ -254,7 +256,8 @@ def _update_need(table: Array, of_need: Array, world: World, k: int, width: int)
         of_need[SIGNALS + j] = smooth(of_need[SIGNALS + j], memory, of_need[SIGNAL + j])
         bought = indicator(table[NEED_BOUGHT + j] == here) * table[PURCHASES + j]
         of_need[BOUGHT + j] = 0.95 * of_need[BOUGHT + j] + bought
-        informed = table[SENT + j] * table[ACT_INFORM + j] * of_need[ACT_NEED + j]
+        contacted = larger(table[SENT + j], table[ACT_INBOUND + j])
+        informed = contacted * table[ACT_INFORM + j] * of_need[ACT_NEED + j]
         of_need[INFORMED + j] = 0.9 * of_need[INFORMED + j] + informed
         stated, before = of_need[READING + j], of_need[ANSWER_NEED + j]
         of_need[ANSWER_NEED + j] = stated if table[ANSWERED + j] > 0.0 else before

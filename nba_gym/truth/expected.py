@@ -66,9 +66,7 @@ def _suppose(table: Array, noticed: float, width: int) -> None:
 
 
 @stage
-def _add_branch(
-    table: Array, needs: Array, world: World, out: Array, a: int, count: int
-) -> None:
+def _add_branch(table: Array, needs: Array, world: World, out: Array, a: int, count: int) -> None:
     """Equation 38, one branch: what the action on lane ``j`` brings if noticed, or if not.
 
     Each purchase is worth ``m * price_k * (margin_k - d)`` on average.

@@ -46,11 +46,11 @@ IDS = nba_gym.environment_ids()
 SMALL = {"policy_kwargs": {"net_arch": [8]}, "device": "cpu", "seed": 0}
 
 
-def make(env_id: str = IDS[0], n: int = 6, **settings: Any) -> JourneyVecEnv:
+def make(env_id: str = IDS[0], n: int = 6, **settings: Any) -> Any:
     return nba_gym.make_sb3(env_id, num_envs=n, **settings)
 
 
-def short(n: int = 6, horizon: int = 5, **settings: Any) -> JourneyVecEnv:
+def short(n: int = 6, horizon: int = 5, **settings: Any) -> Any:
     return make("nba_gym/Retail-v0", n, overrides=[f"horizon={horizon}"], **settings)
 
 
@@ -191,7 +191,7 @@ def test_options_that_differ_between_places_are_refused():
 def test_the_terminal_observation_is_the_last_one_of_the_customer_alone(env_id):
     scenario = load_scenario(scenario_of(env_id), ["horizon=11"])
     n, env = 25, JourneyEnv(scenario)
-    venv = JourneyVecEnv(n, scenario)
+    venv: Any = JourneyVecEnv(n, scenario)
     venv.seed(2)
     venv.reset()
     alone = []  # one environment for each place
@@ -392,7 +392,7 @@ def test_staggered_customers_stand_where_waiting_would_have_led_them(env_id):
 
 def test_a_monitor_counts_what_was_earned(tmp_path):
     path = str(tmp_path / "journeys")
-    venv = VecMonitor(short(4, horizon=7), filename=path)
+    venv: Any = VecMonitor(short(4, horizon=7), filename=path)
     venv.seed(1)
     venv.reset()
     earned, episodes = np.zeros(4, dtype=np.float64), 0
@@ -412,7 +412,7 @@ def test_a_monitor_counts_what_was_earned(tmp_path):
 
 def test_a_normaliser_changes_what_it_returns_and_nothing_else(tmp_path):
     plain, inner = short(6), short(6)
-    venv = VecNormalize(inner, gamma=0.9)
+    venv: Any = VecNormalize(inner, gamma=0.9)
     for each in (plain, venv):
         each.seed(1)
     raw = plain.reset()
@@ -432,13 +432,14 @@ def test_a_normaliser_changes_what_it_returns_and_nothing_else(tmp_path):
             assert np.array_equal(infos[i]["terminal_observation"], venv.normalize_obs(last))
     assert ends == 12
     venv.save(str(tmp_path / "statistics"))
-    again = VecNormalize.load(str(tmp_path / "statistics"), short(6))
+    again: Any = VecNormalize.load(str(tmp_path / "statistics"), short(6))
     assert np.array_equal(again.obs_rms.mean, venv.obs_rms.mean)
     assert np.array_equal(again.normalize_obs(raw), venv.normalize_obs(raw))
 
 
 def test_stacked_frames_begin_anew_with_each_customer():
-    plain, venv = short(5), VecFrameStack(short(5), n_stack=3)
+    plain = short(5)
+    venv: Any = VecFrameStack(short(5), n_stack=3)
     for each in (plain, venv):
         each.seed(1)
     size = plain.observation_space.shape[0]
@@ -457,14 +458,14 @@ def test_stacked_frames_begin_anew_with_each_customer():
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_nothing_is_ever_not_a_number(env_id):
-    venv = VecCheckNan(make(env_id, 50), raise_exception=True)
+    venv: Any = VecCheckNan(make(env_id, 50), raise_exception=True)
     venv.reset()
     for period in range(120):
         venv.step(acts(venv, period))
 
 
 def test_masks_are_found_through_every_wrapper():
-    venv = VecNormalize(VecMonitor(VecCheckNan(short(4))))
+    venv: Any = VecNormalize(VecMonitor(VecCheckNan(short(4))))
     assert is_masking_supported(venv)
     venv.reset()
     masks = get_action_masks(venv)

@@ -84,10 +84,8 @@ def test_without_effects_every_policy_leads_to_bit_identical_lives(name, policy)
 @pytest.mark.parametrize("name", WORLDS)
 def test_with_costs_only_the_loss_is_exactly_the_discounted_cost(name, policy):
     scenario = without_effects(name, costs=True)
-    channel = {c.name: c for c in scenario.channels}
-    price = np.array(
-        [a.cost + channel[a.channel].cost if a.channel else 0 for a in scenario.actions]
-    )
+    cost_of = {c.name: c.cost for c in scenario.channels} | {"": 0.0}
+    price = np.array([a.cost + cost_of[a.channel] for a in scenario.actions])
     price = np.rint(price * 65536) / 65536
     fulfilling = np.rint(np.array([a.fulfil_cost for a in scenario.actions]) * 65536) / 65536
     left_alone, contacted = (populate(scenario, 300, seed=1, record=True) for _ in range(2))

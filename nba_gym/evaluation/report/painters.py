@@ -67,7 +67,7 @@ def paint_intervals(
         place["bbox"] = {"facecolor": colour("paper"), "edgecolor": "none", "pad": 0.6}
         axes.annotate(row.text, (mean, row.at), fontsize=11, **place)
     at, names = zip(*ticks, strict=True)
-    axes.set_yticks(at, [short(name)[:4] for name in names])
+    axes.set_yticks(at, [short(name) for name in names])
     axes.set_ylim(max(row.at for row in rows) + 0.6, min(row.at for row in rows) - 0.75)
     axes.tick_params(axis="y", length=0, labelcolor=colour("ink"))
     axes.spines["left"].set_visible(False)
