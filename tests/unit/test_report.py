@@ -13,7 +13,12 @@ from nba_gym.evaluation import Comparison, Rollout, compare
 from nba_gym.evaluation.report import write_report
 from nba_gym.evaluation.report.answer import digits_for, find_answer, find_roles, number
 from nba_gym.evaluation.report.figure import Stage, policy_styles
-from nba_gym.evaluation.report.journeys import behaviour_figure, smoothed, survival_gap
+from nba_gym.evaluation.report.journeys import (
+    behaviour_figure,
+    smoothed,
+    survival_figure,
+    survival_gap,
+)
 from nba_gym.evaluation.rollout import StateCounts
 from nba_gym.evaluation.statistics import Interval
 from nba_gym.policies import NoContact, UniformRandom
@@ -308,9 +313,10 @@ def test_a_privileged_agent_is_called_so():
 
 def test_fair_policies_that_did_better_than_the_subject_are_named():
     answer = answer_of(comparison_of({"agent": 1.0, "rival": 4.0, "twin": 1.01, "weak": 0.0}))
+    better = next(text for text in answer.details if text.startswith("Better than agent: "))
+    assert re.fullmatch(r"Better than agent: rival \+\d\.\d\d EUR \([^,]*\)\.", better)
     text = " ".join(answer.details)
-    assert "Better than agent: rival +" in text
-    assert "not told apart from it: twin" in text
+    assert "not told apart from it: twin." in text
     assert "weak" not in text
 
 
@@ -402,6 +408,19 @@ def test_paired_survival_equals_a_count_of_every_customer():
 def test_smoothing_averages_a_period_with_those_before_it():
     series = np.array([[4.0], [0.0], [2.0], [2.0], [8.0]])
     assert smoothed(series, 4)[:, 0].tolist() == [4.0, 2.0, 2.0, 2.0, 3.0]
+
+
+def test_where_nobody_leaves_no_axis_goes_beyond_a_hundred_per_cent():
+    comparison = comparison_of({"agent": 1.0})
+    stays = {"alive": np.ones(RETAIL.horizon), "lifetime": np.full(N, float(RETAIL.horizon))}
+    runs = {name: replace(run, **stays) for name, run in comparison.rollouts.items()}
+    stage = Stage.of(replace(comparison, rollouts=runs), find_roles(comparison, None, ()))
+    share, gap = (
+        words(ElementTree.fromstring(panel)) for _, panel in survival_figure(stage).panels
+    )
+    assert "100" in share
+    assert not {"102", "102.5", "105"} & set(share)
+    assert {"−1", "0", "1"} <= set(gap)
 
 
 def test_behaviour_shows_shares_that_sum_to_a_hundred():

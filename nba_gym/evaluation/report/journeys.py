@@ -124,8 +124,12 @@ def survival_figure(stage: Stage) -> Figure:
     time = f"{plural(stage.period)} since acquisition"
 
     def draw(key: str, lines: list[Line], what: str, unit: str) -> str:
+        lowest, highest = (90.0, 101.0) if lines is shares else (-1.0, 1.0)
+
         def paint(axes: Any) -> None:
             paint_lines(axes, lines, time, stacked(what, unit, 34))
+            bottom, top = axes.get_ylim()  # where nobody leaves, these would be about nothing
+            axes.set_ylim(min(bottom, lowest), highest if lines is shares else max(top, highest))
 
         return panel(key, f"Customers who have not left: {what} by {time}", paint)
 
