@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from nba_gym.errors import DataError, MissingExtraError, PolicyError
 from nba_gym.evaluation import Comparison, Rollout, compare
@@ -19,6 +20,9 @@ from nba_gym.evaluation.report.journeys import (
     survival_figure,
     survival_gap,
 )
+from nba_gym.evaluation.report.money import value_figure
+from nba_gym.evaluation.report.painters import Line, Row, paint_levels, paint_lines, paint_stacks
+from nba_gym.evaluation.report.svg import Style
 from nba_gym.evaluation.rollout import StateCounts
 from nba_gym.evaluation.statistics import Interval
 from nba_gym.policies import NoContact, UniformRandom
@@ -435,6 +439,40 @@ def test_behaviour_shows_shares_that_sum_to_a_hundred():
     assert {"26 weeks", "no purchase for"} <= set(told)
     shares = [100.0 * i / 21.0 for i in range(7) if StateCounts.KINDS[i] in kinds]
     assert [word for word in told if word.isdigit()] == [f"{share:.0f}" for share in shares]
+
+
+def test_bars_stack_earnings_right_of_zero_and_costs_left():
+    axes = Figure().add_subplot()
+    parts, look = np.array([[5.0, -1.0, 2.0, -3.0]]), Style("ink", "D")
+    rows = [Row(0.0, Interval(3.0, 2.0, 4.0), look, "agent")]
+    paint_stacks(axes, parts, [Style(f"line{i}") for i in range(4)], rows, "money")
+    bars = [patch.get_bbox().intervalx.tolist() for patch in axes.patches]
+    spans = sorted(sorted(bar) for bar in bars if bar[0] != bar[1])
+    assert spans == [[-4.0, -1.0], [-1.0, 0.0], [0.0, 5.0], [5.0, 7.0]]
+    drawn = [np.asarray(line.get_xdata()).tolist() for line in axes.lines]
+    assert [2.0, 4.0] in drawn
+    assert [3.0] in drawn
+
+
+def test_value_figure_draws_the_numbers_of_the_table():
+    comparison = comparison_of({"agent": 3.0})
+    stage = Stage.of(comparison, find_roles(comparison, None, ()))
+    told = [words(ElementTree.fromstring(drawing)) for _, drawing in value_figure(stage).panels]
+    row = comparison.table.row(0, named=True)
+    assert row["policy"] == "agent"
+    assert f"{row['value']:.1f}" in told[0]
+    assert f"+{row['difference']:.2f}" in told[1]
+
+
+def test_learning_curve_is_drawn_with_its_interval_and_levels():
+    axes, look = Figure().add_subplot(), Style("agent", "o")
+    x, y = np.arange(3.0), np.array([1.0, 2.0, 3.0])
+    paint_lines(axes, [Line(x, y, look, (y - 0.5, y + 1.0))], "steps", "value")
+    paint_levels(axes, [(2.5, look)])
+    band = axes.collections[0].get_paths()[0].get_extents()
+    assert (band.y0, band.y1) == (0.5, 4.0)
+    heights = [np.asarray(line.get_ydata()).tolist() for line in axes.lines]
+    assert heights == [[1.0, 2.0, 3.0], [2.5, 2.5]]
 
 
 def test_looks_tell_policies_apart_and_follow_roles(gains):
