@@ -265,7 +265,7 @@ def _draw_problem(table: Array, world: World, width: int) -> None:
         open_now = indicator(table[LUCK_PROBLEM + j] < table[P_PROBLEM + j])
         after = open_now * (1.0 - solved) * (1.0 - ends)
         told = table[COMPLAINT + j]
-        tells = indicator(table[LUCK_COMPLAIN + j] < complain)
+        tells = table[ALIVE + j] * indicator(table[LUCK_COMPLAIN + j] < complain)
         table[PROBLEM_SOLVED + j] = solved
         table[PROBLEM_AFTER + j] = after
         table[SOLVED + j] = told * before * (1.0 - after)

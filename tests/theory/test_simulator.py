@@ -357,8 +357,8 @@ EVERYBODY_LEAVES = {
     "leaving.period_base": 0.0,
     "contract.commitment": 1,
 }
-ACTS = ("responded", "purchases", "opted_out", "complained", "accepted", "cancelled", "referred")
-ACTS = (*ACTS, "visit", "basket", "answered", "signal", "list_spend", "redeemed", "reading")
+ACTS = ("responded", "purchases", "opted_out", "accepted", "cancelled", "referred", "visit")
+ACTS = (*ACTS, "basket", "answered", "signal", "list_spend", "redeemed", "reading", "solved")
 
 
 @pytest.mark.parametrize("name", WORLDS)
@@ -378,17 +378,18 @@ def test_who_has_left_never_acts_again(name):
 
 
 @pytest.mark.xfail(
-    reason="a complaint counts as solved in the period after its customer left in silence",
+    reason="an open problem that was never told may be told after its customer has left",
     strict=True,
 )
-def test_the_complaint_of_who_has_left_is_not_solved_by_leaving():
-    scenario = load_scenario("retail", EVERYBODY_LEAVES)
+@pytest.mark.parametrize("name", [world for world in WORLDS if world != "control"])
+def test_who_has_left_never_complains(name):
+    scenario = load_scenario(name, EVERYBODY_LEAVES)
     crowd = populate(scenario, 2_000, seed=4, record=True)
-    gone, solved = np.zeros(2_000, dtype=bool), 0.0
+    gone, complained = np.zeros(2_000, dtype=bool), 0.0
     for out in let_live(NoContact(), crowd, scenario.horizon):
-        solved += event(crowd, out, "solved")[gone].sum()
+        complained += event(crowd, out, "complained")[gone].sum()
         gone |= crowd.read("alive")[:, 0] == 0
-    assert solved == 0
+    assert complained == 0
 
 
 @pytest.mark.parametrize("name", WORLDS)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from html import unescape
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -442,7 +443,7 @@ def test_behaviour_shows_shares_that_sum_to_a_hundred():
 
 
 def test_bars_stack_earnings_right_of_zero_and_costs_left():
-    axes = Figure().add_subplot()
+    axes: Any = Figure().add_subplot()
     parts, look = np.array([[5.0, -1.0, 2.0, -3.0]]), Style("ink", "D")
     rows = [Row(0.0, Interval(3.0, 2.0, 4.0), look, "agent")]
     paint_stacks(axes, parts, [Style(f"line{i}") for i in range(4)], rows, "money")

@@ -147,6 +147,15 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"actions.email_offer.needs": {}},
         "actions.email_offer.needs must name at least one need for an offer, got none",
     ),
+    "discount without an offer": (
+        {"actions.web_service.discount": 0.25},
+        "actions.web_service.discount must be 0 unless an offer or retain action names needs, "
+        "got 0.25 on service",
+    ),
+    "margin without a contract": (
+        {"contract.recurring_margin": 2.5},
+        "contract.recurring_margin must be 0 unless contract.enabled, got 2.5",
+    ),
     "unknown rule": (
         {"actions.email_offer.suitability": ["no_complant"]},
         "actions.email_offer.suitability must name known rules, got 'no_complant'; "
