@@ -93,6 +93,30 @@ def test_a_row_of_the_catalogue_holds_what_the_file_says(small):
     np.testing.assert_array_equal(service, row)
 
 
+KINDS = {
+    "inform": {"A_INFORM": 0.6},
+    "offer": {"A_OFFER": 1.0},
+    "service": {"A_CARE": 0.6, "A_SERVICE": 0.6},
+    "reward": {"A_CARE": 0.6},
+    "ask": {"A_ASK": 1.0},
+    "retain": {"A_OFFER": 1.0, "A_RETAIN": 1.0},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_action_has_its_own_effects(kind, small):
+    path = "actions.web_service"
+    row = pack(load_scenario(small, {f"{path}.kind": kind, f"{path}.needs.gifts": 0.5})).actions[2]
+    columns = {name for effects in KINDS.values() for name in effects}
+    expected = dict.fromkeys(columns, 0.0) | KINDS[kind]
+    assert {name: row[getattr(parameters, name)] for name in columns} == expected
+
+
+def test_keeping_a_customer_without_naming_needs_is_no_offer(small):
+    row = pack(load_scenario(small, {"actions.web_service.kind": "retain"})).actions[2]
+    assert (row[parameters.A_RETAIN], row[parameters.A_OFFER]) == (1.0, 0.0)
+
+
 NAMES_IN_THE_WORLD = {
     "purchase.intercept": "purchase_intercept",
     "leaving.period_scale": "leave_scale",

@@ -100,7 +100,7 @@ def paint_lines(axes: Any, lines: Sequence[Line], x_label: str, y_label: str) ->
 def paint_levels(axes: Any, levels: Sequence[tuple[float, Style]]) -> None:
     """Horizontal lines to compare with."""
     for level, style in levels:
-        axes.axhline(0.0, color=colour(style.colour), linewidth=1.8, linestyle=_dash(style))
+        axes.axhline(level, color=colour(style.colour), linewidth=1.8, linestyle=_dash(style))
 
 
 def paint_stacks(
