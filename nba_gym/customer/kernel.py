@@ -200,6 +200,158 @@ def _clear_row(i: int, out: Outcome) -> None:
     out.forbidden[i] = False
 
 
+@scalar
+def _begin_marked(
+    t: int,
+    count: int,
+    newborn: Array,
+    state: State,
+    rules: Rules,
+    table: Array,
+    words: Array,
+    tray: Array,
+) -> int:
+    """Let the customers marked in ``newborn`` be born; returns how many."""
+    births = 0
+    for j in range(count):
+        if newborn[t * LANES + j]:
+            _begin_lane(t, j, state, rules, table, words, tray)
+            births += 1
+    return births
+
+
+@scalar
+def _begin_next(
+    t: int, j: int, n: int, state: State, rules: Rules, table: Array, words: Array, tray: Array
+) -> None:
+    """Let the next customer of lane ``j`` be born."""
+    state.identity[t, CUSTOMER_ROW + j] += np.uint64(n)
+    _begin_lane(t, j, state, rules, table, words, tray)
+
+
+@scalar
+def _begin_at_once(
+    t: int,
+    count: int,
+    n: int,
+    width: int,
+    state: State,
+    rules: Rules,
+    out: Outcome,
+    table: Array,
+    words: Array,
+    tray: Array,
+) -> int:
+    """SAME_STEP: report the last of each ended journey and begin the next; returns how many."""
+    first, births = t * LANES, 0
+    n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
+    store_tile(t, state, rules, table, words)
+    observe(table, words, rules, rules.world[0], n_needs, n_channels, width)
+    for j in range(count):
+        i = first + j
+        if out.terminated[i] or out.truncated[i]:
+            _write_final(
+                table,
+                words,
+                rules.features,
+                rules.blocked_by,
+                out.final_observations[i],
+                out.final_masks[i],
+                j,
+            )
+            _begin_next(t, j, n, state, rules, table, words, tray)
+            births += 1
+    return births
+
+
+@scalar
+def _begin_after(
+    t: int,
+    count: int,
+    n: int,
+    mode: int,
+    state: State,
+    rules: Rules,
+    out: Outcome,
+    table: Array,
+    words: Array,
+    tray: Array,
+) -> int:
+    """NEXT_STEP and DISABLED: note who ended now, begin anew whoever ended before; how many."""
+    first, births = t * LANES, 0
+    for j in range(count):
+        i = first + j
+        if mode == NEXT_STEP and state.ended[i] > 0:
+            _begin_next(t, j, n, state, rules, table, words, tray)
+            _clear_row(i, out)
+            births += 1
+        elif out.terminated[i] or out.truncated[i]:
+            state.ended[i] = 1
+    return births
+
+
+@scalar
+def _live_tile(
+    t: int,
+    count: int,
+    n: int,
+    mode: int,
+    width: int,
+    chosen: Array,
+    state: State,
+    rules: Rules,
+    out: Outcome,
+    table: Array,
+    words: Array,
+    tray: Array,
+) -> int:
+    """Live one period, report it, and treat journeys that end; returns how many began anew."""
+    first, world = t * LANES, rules.world[0]
+    n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
+    _decide(
+        chosen[first:],
+        state.conditions[first:],
+        rules.blocked_by,
+        table,
+        out.forbidden[first:],
+        count,
+        width,
+    )
+    live_one_period(table, words, tray, state.identity[t], rules, world, n_needs, n_channels, width)
+    write_ledger(table, out.ledger.reshape(-1)[first * N_LINES :], out.rewards[first:], count)
+    ended = _report_ends(table, world.horizon, out.terminated[first:], out.truncated[first:], count)
+    if out.events.shape[0] > 0:
+        write_rows(table, rules.event_offsets, out.events, first, count)
+    if mode == NEXT_STEP or (mode == DISABLED and ended > 0):
+        return _begin_after(t, count, n, mode, state, rules, out, table, words, tray)
+    if ended > 0:
+        return _begin_at_once(t, count, n, width, state, rules, out, table, words, tray)
+    return 0
+
+
+@scalar
+def _show_tile(
+    t: int,
+    count: int,
+    width: int,
+    state: State,
+    rules: Rules,
+    out: Outcome,
+    table: Array,
+    words: Array,
+    sheet: Array,
+) -> None:
+    """Write the observations and masks of a tile, and keep its conditions."""
+    first = t * LANES
+    n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
+    observe(table, words, rules, rules.world[0], n_needs, n_channels, width)
+    _keep_conditions(words, state.conditions[first:], width)
+    write_observations(
+        table, rules.features, rules.pieces, sheet, out.observations, first, count, width
+    )
+    write_masks(words, rules.blocked_by, out.masks, first, count)
+
+
 def _make_run(digest: str) -> Callable[..., None]:
     def run_tiles(
         first_tile: int,
@@ -216,84 +368,23 @@ def _make_run(digest: str) -> Callable[..., None]:
         _ = digest  # part of the cache key
         rules, state, out = open_rules(rules_at), open_state(state_at), open_outcome(out_at)
         table, words, tray, sheet = open_scratch(scratch_at)
-        world = rules.world[0]
-        n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
-        stride = np.uint64(n)
+        n_features, n_actions = rules.features.shape[0], rules.blocked_by.shape[0]
         for t in range(first_tile, last_tile):
-            first = t * LANES
-            count = min(LANES, n - first)
+            count = min(LANES, n - t * LANES)
             width = lanes_for(count)
             if t + 1 < last_tile:
-                _fetch_tile(
-                    t + 1, n, rules.features.shape[0], rules.blocked_by.shape[0], state_at, out_at
-                )
+                _fetch_tile(t + 1, n, n_features, n_actions, state_at, out_at)
             load_tile(t, state, rules, table, words)
-            births = 0
             if mode == BEGIN:
-                for j in range(count):
-                    if newborn[first + j]:
-                        _begin_lane(t, j, state, rules, table, words, tray)
-                        births += 1
+                births = _begin_marked(t, count, newborn, state, rules, table, words, tray)
             else:
-                _decide(
-                    chosen[first:],
-                    state.conditions[first:],
-                    rules.blocked_by,
-                    table,
-                    out.forbidden[first:],
-                    count,
-                    width,
+                births = _live_tile(
+                    t, count, n, mode, width, chosen, state, rules, out, table, words, tray
                 )
-                live_one_period(
-                    table, words, tray, state.identity[t], rules, world, n_needs, n_channels, width
-                )
-                write_ledger(
-                    table, out.ledger.reshape(-1)[first * N_LINES :], out.rewards[first:], count
-                )
-                ended = _report_ends(
-                    table, world.horizon, out.terminated[first:], out.truncated[first:], count
-                )
-                if out.events.shape[0] > 0:
-                    write_rows(table, rules.event_offsets, out.events, first, count)
-                if mode == SAME_STEP and ended > 0:
-                    store_tile(t, state, rules, table, words)
-                    observe(table, words, rules, world, n_needs, n_channels, width)
-                    for j in range(count):
-                        if out.terminated[first + j] or out.truncated[first + j]:
-                            _write_final(
-                                table,
-                                words,
-                                rules.features,
-                                rules.blocked_by,
-                                out.final_observations[first + j],
-                                out.final_masks[first + j],
-                                j,
-                            )
-                            state.identity[t, CUSTOMER_ROW + j] += stride
-                            _begin_lane(t, j, state, rules, table, words, tray)
-                            births += 1
-                elif mode == NEXT_STEP:
-                    for j in range(count):
-                        if state.ended[first + j] > 0:
-                            state.identity[t, CUSTOMER_ROW + j] += stride
-                            _begin_lane(t, j, state, rules, table, words, tray)
-                            _clear_row(first + j, out)
-                            births += 1
-                        elif out.terminated[first + j] or out.truncated[first + j]:
-                            state.ended[first + j] = 1
-                elif ended > 0:
-                    for j in range(count):
-                        if out.terminated[first + j] or out.truncated[first + j]:
-                            state.ended[first + j] = 1
             if births > 0:
                 _store(state.constants[t], rules.constant_runs, table)
             store_tile(t, state, rules, table, words)
-            observe(table, words, rules, world, n_needs, n_channels, width)
-            _keep_conditions(words, state.conditions[first:], width)
-            write_observations(
-                table, rules.features, rules.pieces, sheet, out.observations, first, count, width
-            )
-            write_masks(words, rules.blocked_by, out.masks, first, count)
+            _show_tile(t, count, width, state, rules, out, table, words, sheet)
 
     return run_tiles
 

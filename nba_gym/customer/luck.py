@@ -23,7 +23,9 @@ _FIRST_NEED_BLOCK = np.uint64(8)
 
 
 @stage
-def _draw_block(tenure: Array, identity: Array, block: int, target: Array, width: int) -> None:
+def _draw_block(
+    tenure: Array, identity: Array, block: np.uint64, target: Array, width: int
+) -> None:
     """Four uniforms a lane, into four rows that follow each other."""
     for j in range(used(width)):
         seed, customer = identity[SEED_ROW + j], identity[CUSTOMER_ROW + j]

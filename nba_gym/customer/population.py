@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -215,7 +216,6 @@ class Population:
         Returns:
             ``self.out``; the next step overwrites it.
         """
-
         self._run(mode, _NOBODY, actions)
         return self.out
 
@@ -242,7 +242,7 @@ class Population:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="nba_gym")
         edges = np.linspace(0, self.n_tiles, self.threads + 1).astype(int).tolist()
-        parts = list(zip(edges[:-1], edges[1:], strict=True))
+        parts = list(pairwise(edges))
         waiting = [
             self._pool.submit(work, first, last, scratch)
             for (first, last), scratch in zip(parts[1:], self._scratch_at[1:], strict=True)

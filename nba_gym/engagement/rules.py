@@ -9,6 +9,7 @@ common bits are the reasons.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,13 +64,13 @@ _ZERO, _ONE = np.uint64(0), np.uint64(1)
 
 
 @scalar
-def bit_if(condition: bool, place: int) -> int:
+def bit_if(condition: Any, place: Any) -> Any:
     """A word with one bit set if the condition holds, else 0."""
     return (_ONE if condition else _ZERO) << np.uint64(place)
 
 
 @scalar
-def all_but(number: float, first: int, count: int) -> int:
+def all_but(number: float, first: int, count: int) -> Any:
     """``count`` bits from place ``first``, all set but the one of ``number``; 0 is none of them."""
     every = (_ONE << np.uint64(count)) - _ONE
     one = _ONE << np.uint64(np.int64(number))

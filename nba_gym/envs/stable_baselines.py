@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
@@ -43,7 +43,8 @@ class JourneyVecEnv(VecEnv):
             num_envs, scenario, autoreset_mode=AutoresetMode.SAME_STEP, **kwargs
         )
         self.population = self.env.population
-        super().__init__(num_envs, self.env.single_observation_space, self.env.single_action_space)
+        env: Any = self.env
+        cast(Any, super()).__init__(num_envs, env.single_observation_space, env.single_action_space)
         self._chosen = np.zeros(num_envs, dtype=np.int64)
 
     def reset(self) -> NDArray[np.float32]:

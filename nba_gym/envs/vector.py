@@ -118,7 +118,7 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self.features = FeatureTable(self.population.features)
         self.single_observation_space = observation_space(self.features)
         self.single_action_space = spaces.Discrete(self.scenario.n_actions)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.observation_space = batch_space(observation_space(self.features), num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._begun = False
         self._journals = [Journal(self.scenario) for _ in range(num_envs if render_mode else 0)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from nba_gym.arithmetic import indicator, larger
@@ -104,7 +106,7 @@ def next_commitment(
 
 
 @scalar
-def push_bit(word: int, happened: float) -> int:
+def push_bit(word: Any, happened: float) -> Any:
     """Equation 31: a shift register of the last 32 periods, the latest in the lowest bit."""
     bit = np.uint64(np.int64(happened))
     return ((np.uint64(word) << _ONE) | bit) & _WINDOW

@@ -757,8 +757,9 @@ def test_what_one_customer_returned_is_never_changed_by_later_steps(env_id):
     assert all(np.array_equal(leaf, copy) for leaf, copy in kept)
 
 
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
 @pytest.mark.parametrize("env_id", IDS)
-def test_what_a_caller_writes_into_returned_arrays_changes_nothing(env_id):
+def test_what_a_caller_writes_into_returned_arrays_changes_nothing(env_id, mode):
     def spoil(data: Any) -> None:
         for leaf in leaves(data):
             if isinstance(leaf, np.void):
@@ -767,20 +768,22 @@ def test_what_a_caller_writes_into_returned_arrays_changes_nothing(env_id):
             else:
                 leaf[...] = np.ones((), dtype=leaf.dtype)
 
-    envs, twins = many(env_id, 8), many(env_id, 8)
-    env, twin = one(env_id), one(env_id)
+    nobody_leaves = {"leaving.period_scale": 0.0, "horizon": 13}
+    settings: dict[str, Any] = {"autoreset_mode": mode, "overrides": nobody_leaves}
+    envs, twins = many(env_id, 8, **settings), many(env_id, 8, **settings)
+    env, twin = (one(env_id, overrides=nobody_leaves) for _ in range(2))
     spoil([envs.reset(seed=0), env.reset(seed=0)])
     twins.reset(seed=0)
     twin.reset(seed=0)
     generator = np.random.default_rng(0)
-    for _ in range(12):
+    for _ in range(13 if mode == AutoresetMode.DISABLED else 30):
         actions = generator.integers(envs.scenario.n_actions, size=8)
         spoiled, expected = envs.step(actions), twins.step(actions)
         alone, expected_alone = env.step(actions[0]), twin.step(actions[0])
         assert data_equivalence(spoiled, expected, exact=True)
         assert data_equivalence(alone[:4], expected_alone[:4], exact=True)
-        spoil([spoiled, alone])
         over = alone[2] or alone[3]
+        spoil([spoiled, alone])
         if over:
             spoil(env.reset())
             twin.reset()

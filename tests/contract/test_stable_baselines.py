@@ -280,6 +280,7 @@ def test_what_a_learner_writes_into_returned_arrays_changes_nothing():
         masks = spoiled.action_masks()
         assert np.array_equal(masks, twin.action_masks())
         masks[:] = True
+        assert np.array_equal(spoiled.action_masks(), twin.action_masks())
         for a, b in zip(spoiled.step(actions)[:3], twin.step(actions)[:3], strict=True):
             assert np.array_equal(a, b)
             a[...] = 1
