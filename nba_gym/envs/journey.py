@@ -147,10 +147,10 @@ class JourneyEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             given: Any = np.asarray(cast(Any, action))
             if given.dtype.kind not in "iu" or given.size != 1:
                 raise ActionError(f"action must be one integer, got {action!r}")
-            action = given.item()
+            action = int(given.item())
         if not 0 <= action < self._n_actions:
             raise ActionError(f"action must be in [0, {self._n_actions}), got {action}")
-        return int(action)
+        return int(cast(Any, action))
 
     def render(self) -> Any:
         """The journey so far, as readable lines (``"ansi"``) or a picture (``"rgb_array"``)."""
