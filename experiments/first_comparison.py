@@ -35,7 +35,7 @@ from nba_gym.truth import MyopicOracle
 
 AGENT, PRACTICE = "trained agent", "greedy practice"
 ORACLE = "myopic oracle (privileged)"
-CONSOLE = Console()
+CONSOLE = Console(width=max(100, Console().width))
 
 
 @dataclass(frozen=True)

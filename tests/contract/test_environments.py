@@ -320,14 +320,15 @@ def test_income_is_never_negative_and_costs_never_positive(env_id):
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_a_journey_is_truncated_exactly_at_the_horizon(env_id):
-    env = one(env_id)
-    horizon = env.scenario.horizon
-    for customer in range(8):
-        steps = journey(env, seed=3, options={"customer": customer})
-        *before, (_, _, terminated, truncated, _) = steps
-        assert not any(step[2] or step[3] for step in before)
-        assert terminated != truncated
-        assert truncated == (len(steps) == horizon and not terminated)
+    for env in (one(env_id), one(env_id, overrides={"leaving.period_scale": 0.0})):
+        horizon, may_end = env.scenario.horizon, env.scenario.leaving.period_scale > 0
+        for customer in range(8):
+            steps = journey(env, seed=3, options={"customer": customer})
+            *before, (_, _, terminated, truncated, _) = steps
+            assert not any(step[2] or step[3] for step in before)
+            assert terminated != truncated
+            assert truncated == (len(steps) == horizon and not terminated)
+            assert not terminated or (may_end and env.scenario.contract.enabled)
 
 
 @pytest.mark.parametrize("env_id", IDS)
@@ -358,6 +359,9 @@ def test_only_a_cancelled_contract_terminates_a_journey(env_id):
     else:
         assert not ended.any()  # everybody has left, and nobody says so
         assert not env.population.read("alive").any()
+        _, _, terminated, truncated, _ = env.step(np.zeros(50, dtype=int))
+        assert truncated.all()  # until the horizon
+        assert not terminated.any()
 
 
 # --- forbidden actions ----------------------------------------------------------------------------
@@ -502,7 +506,7 @@ def test_an_error_about_an_action_names_the_place_the_rule_and_the_value():
 
 def test_a_step_before_the_first_reset_is_refused():
     for env, action in ((one(IDS[0]), 0), (many(IDS[0], 2), [0, 0])):
-        with pytest.raises(EpisodeError) as error:
+        with pytest.raises(EpisodeError, match="before the first reset") as error:
             env.step(action)
         one_line(error)
 
