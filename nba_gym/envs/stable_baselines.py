@@ -75,7 +75,8 @@ class JourneyVecEnv(VecEnv):
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Take the actions for the next step."""
-        self._chosen = check_actions(actions, self.num_envs, self.env.scenario.n_actions)
+        # a copy: what was checked must not change before it is carried out
+        self._chosen = check_actions(actions, self.num_envs, self.env.scenario.n_actions).copy()
 
     def step_wait(
         self,
@@ -86,6 +87,7 @@ class JourneyVecEnv(VecEnv):
             check_running(population.state.ended, begun=False)
         population.out = population.fresh_outcome()
         out = population.step(self._chosen, kernel.SAME_STEP)
+        self.env.keep_journals(out, population.state.ended)
         dones = out.terminated | out.truncated
         infos: list[dict[str, Any]] = [{}] * self.num_envs
         for i in np.flatnonzero(dones):
