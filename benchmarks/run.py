@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import Any
 
@@ -172,9 +172,9 @@ def _vector(env: Any, n: int) -> Callable[[], float]:
 
 
 def _envpool(n: int) -> Callable[[], float]:
-    import envpool
-
-    env = envpool.make("CartPole-v1", env_type="gymnasium", num_envs=n, num_threads=1)
+    env: Any = import_module("envpool").make(
+        "CartPole-v1", env_type="gymnasium", num_envs=n, num_threads=1
+    )
     env.reset()
     actions = [np.random.default_rng(i).integers(0, 2, n) for i in range(8)]
 

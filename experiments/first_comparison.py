@@ -35,7 +35,7 @@ from nba_gym.truth import MyopicOracle
 
 AGENT, PRACTICE = "trained agent", "greedy practice"
 ORACLE = "myopic oracle (privileged)"
-CONSOLE = Console()
+CONSOLE = Console(width=max(100, Console().width))
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,8 @@ def _print_summary(comparison: Comparison, paths: list[Path], seconds: float) ->
     for name in ("policy", "value", "to practice", "contacts"):
         table.add_column(name, justify="left" if name == "policy" else "right", no_wrap=True)
     for row in comparison.table.to_dicts():
-        gap = f"{row['difference']:+.2f} [{row['difference_low']:+.2f}, {row['difference_high']:+.2f}]"
+        low, high = row["difference_low"], row["difference_high"]
+        gap = f"{row['difference']:+.2f} [{low:+.2f}, {high:+.2f}]"
         table.add_row(
             row["policy"],
             f"{row['value']:.2f} [{row['value_low']:.2f}, {row['value_high']:.2f}]",

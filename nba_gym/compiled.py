@@ -26,11 +26,12 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba  # pyright: ignore[reportMissingTypeStubs]
-from numba import carray, config, types  # pyright: ignore[reportMissingTypeStubs]
 from llvmlite import ir  # pyright: ignore[reportMissingTypeStubs]
+from numba import types  # pyright: ignore[reportMissingTypeStubs]
 from numba.core import compiler  # pyright: ignore[reportMissingTypeStubs]
 from numba.extending import intrinsic  # pyright: ignore[reportMissingTypeStubs]
 
+_carray, _config = cast(Any, numba).carray, cast(Any, numba).config
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -47,7 +48,7 @@ class _WithoutAliases(cast(Any, compiler.Compiler)):
         *others, flags, locals_ = parts
         flags = flags.copy()
         flags.noalias = True
-        super().__init__(*others, flags, locals_)
+        super().__init__(*others, flags, locals_)  # pyright: ignore[reportUnknownMemberType]
 
 
 def stage(function: F) -> F:
@@ -94,21 +95,21 @@ def _pointer(context: Any, address: Any) -> Any:
 
 
 def _array_at(address: int, shape: tuple[int, ...], dtype: Any) -> Any:
-    return carray(_pointer(address), shape, dtype)
+    return _carray(_pointer(address), shape, dtype)  # pyright: ignore
 
 
 def _array_at_in_python(address: int, shape: tuple[int, ...], dtype: Any) -> Any:
-    return carray(ctypes.c_void_p(int(address)), shape, dtype)
+    return _carray(ctypes.c_void_p(int(address)), shape, dtype)
 
 
 array_at: Callable[[int, tuple[int, ...], Any], Any] = (
-    _array_at_in_python if config.DISABLE_JIT else scalar(_array_at)
+    _array_at_in_python if _config.DISABLE_JIT else scalar(_array_at)
 )
 """The array at an address in memory, of a shape and type. It is not kept alive by this."""
 
 
 def _fetcher(write: int) -> Any:
-    """A request for one line of memory, to read (0) or to write (1); the processor may ignore it."""
+    """Ask for one line of memory, to read (0) or to write (1); processors may ignore it."""
 
     def fetch(context: Any, address: Any) -> Any:
         def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:

@@ -15,20 +15,19 @@ from numpy.typing import NDArray
 
 from nba_gym.compiled import entry, stage
 from nba_gym.engagement.rules import compile_rules, update_conditions, write_masks
-from nba_gym.lanes import LANES, Array, Scratch, row
+from nba_gym.lanes import LANES, Array, Scratch, row, rows_of
 from nba_gym.records import places
-from nba_gym.records.catalogue import look_up_records
+from nba_gym.records.catalogue import action_cards, look_up_records
 from nba_gym.records.events import BIRTH_EVENTS, event_places
-from nba_gym.records.features import feature_table, observe_history, write_rows
+from nba_gym.records.features import feature_table, observe_history
 from nba_gym.records.history import begin_history, update_history
-from nba_gym.records.ledger import LINE_PLACES, LINES, settle
+from nba_gym.records.ledger import LINES, settle, write_ledger
 from nba_gym.records.log import EventLog
 from nba_gym.scenario.parameters import pack
 from nba_gym.scenario.schema import Scenario
+from nba_gym.turning import write_rows
 
-_FIRST_LINE = LINE_PLACES[0]
 _N_LINES = len(LINES)
-_BOOKS = (places.BOOK, places.NEEDS, places.CHANNELS)
 
 
 class Replayed(NamedTuple):
@@ -51,17 +50,16 @@ class Tables(NamedTuple):
     """The scenario as arrays, as far as records and rules need it."""
 
     world: Array
-    actions: Array
+    cards: Array
     channels: Array
     needs: Array
     waves: Array
-    blocked_by: Array
+    blocked_padded: Array
     windows: Array
     shut: Array
     births: Array
     events: Array
     features: Array
-    stored: Array
 
 
 @stage
@@ -75,52 +73,66 @@ def _put_rows(table: Array, at: Array, rows: Array, first: int, count: int) -> N
             lanes[j] = rows[first + j, q]
 
 
-@stage
-def _round_stored(table: Array, stored: Array) -> None:
-    """Round what the simulation keeps in single precision between periods."""
-    for q in range(stored.shape[0]):
-        lanes = row(table, stored[q])
-        for j in range(LANES):
-            lanes[j] = np.float64(np.float32(lanes[j]))
-
-
 def _make_replay(digest: str) -> Callable[..., None]:
     def replay_tiles(
-        births: Array, events: Array, tables: Tables, out: Replayed, table: Array, words: Array
+        births: Array,
+        events: Array,
+        tables: Tables,
+        out: Replayed,
+        kept: Array,
+        bits: Array,
+        conditions: Array,
+        table: Array,
+        view: Array,
+        tray: Array,
     ) -> None:
         _ = digest  # part of the cache key
-        world = tables.world[0]
-        n, n_needs, n_channels = births.shape[0], tables.needs.shape[0], tables.channels.shape[0]
+        world, channels = tables.world[0], tables.channels
+        ledger, rewards = out.ledger.reshape(-1), out.rewards.reshape(-1)
+        n, n_needs, n_channels = births.shape[0], tables.needs.shape[0], channels.shape[0]
+        n_actions = out.masks.shape[2]
         for t in range(-(-n // LANES)):
             first = t * LANES
             count = min(LANES, n - first)
             _put_rows(table, tables.births, births, first, count)
             for j in range(LANES):
-                begin_history(table, words, j, n_needs, n_channels)
+                begin_history(table, kept, bits, j, n_needs, n_channels)
             for period in range(events.shape[0] + 1):
                 if period > 0:
                     _put_rows(table, tables.events, events[period - 1], first, count)
-                    look_up_records(table, tables.actions, n_needs)
-                    settle(table, tables.needs, world, n_needs)
-                    for j in range(count):
-                        for line in range(_N_LINES):
-                            money = table[_FIRST_LINE + line * LANES + j]
-                            out.ledger[period - 1, first + j, line] = money
-                    update_history(table, words, tables.channels, world, n_needs, n_channels)
-                _round_stored(table, tables.stored)
-                observe_history(table, words, tables.waves, world, n_needs, n_channels)
-                update_conditions(
+                    look_up_records(table, tables.cards, tray, n_needs, LANES)
+                    settle(table, kept, tables.needs, world, LANES)
+                    at = (period - 1) * n + first
+                    write_ledger(table, ledger[at * _N_LINES :], rewards[at:], count)
+                    update_history(table, kept, bits, channels, world, n_needs, n_channels, LANES)
+                observe_history(
                     table,
-                    words,
-                    tables.channels,
+                    kept,
+                    bits,
+                    view,
+                    channels,
+                    tables.waves,
+                    world,
+                    n_needs,
+                    n_channels,
+                    LANES,
+                )
+                update_conditions(
+                    kept,
+                    bits,
+                    conditions,
+                    row(table, places.ANY_CONTACT),
+                    channels,
                     tables.windows,
                     tables.shut,
                     world,
                     n_needs,
                     n_channels,
+                    LANES,
                 )
-                write_rows(table, tables.features, out.observations[period], first, count)
-                write_masks(words, tables.blocked_by, out.masks[period], first, count)
+                write_rows(view, tables.features, out.observations[period], first, count)
+                masks = out.masks[period].reshape(-1)[first * n_actions :]
+                write_masks(conditions, tables.blocked_padded, masks, n_actions, count)
 
     return replay_tiles
 
@@ -140,24 +152,22 @@ def replay(log: EventLog, scenario: Scenario) -> Replayed:
     """
     world, book = pack(scenario), compile_rules(scenario)
     k, c = scenario.n_needs, scenario.n_channels
-    stored = [at for ats in places.stored_places(_BOOKS, k, c).values() for at in ats]
 
     def whole(values: Any) -> NDArray[np.int64]:
         return np.array(values, dtype=np.int64)
 
     tables = Tables(
         world=world.world,
-        actions=world.actions,
+        cards=action_cards(world.actions),
         channels=world.channels,
         needs=world.needs,
         waves=world.waves,
-        blocked_by=book.blocked_by,
+        blocked_padded=book.padded,
         windows=book.windows,
         shut=book.shut,
         births=whole(event_places(scenario, BIRTH_EVENTS)),
         events=whole(event_places(scenario)),
         features=whole([place for _, place in feature_table(scenario)]),
-        stored=whole(stored),
     )
     periods, n = log.events.shape[0], len(log.customers)
     out = Replayed(
@@ -167,5 +177,16 @@ def replay(log: EventLog, scenario: Scenario) -> Replayed:
         rewards=np.empty((periods, n)),
     )
     scratch = Scratch()
-    _replay_tiles(log.births, log.events, tables, out, scratch.table, scratch.words)
-    return out._replace(rewards=out.ledger.sum(axis=2))
+    _replay_tiles(
+        log.births,
+        log.events,
+        tables,
+        out,
+        np.zeros(rows_of("kept", k, c) * LANES, dtype=np.float32),
+        np.zeros(rows_of("bits", k, c) * LANES, dtype=np.uint32),
+        np.zeros(LANES, dtype=np.uint64),
+        scratch.table,
+        scratch.view,
+        scratch.tray,
+    )
+    return out

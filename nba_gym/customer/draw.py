@@ -6,6 +6,7 @@ import numpy as np
 
 from nba_gym.arithmetic import indicator, round_money
 from nba_gym.compiled import scalar, sequence, stage
+from nba_gym.customer.leaving import leaving_probability
 from nba_gym.customer.places import (
     ACT_RETAIN,
     ACT_SERVICE,
@@ -56,7 +57,6 @@ from nba_gym.customer.places import (
     WEIGHT,
     WOKEN,
 )
-from nba_gym.customer.leaving import leaving_probability
 from nba_gym.customer.purchase import (
     MOST_PURCHASES,
     is_chosen,
@@ -266,11 +266,12 @@ def _draw_problem(table: Array, kept: Array, world: World, width: int) -> None:
         before = wide(kept[PROBLEM + j])
         solved = before * table[NOTICED + j]
         solved = solved * indicator(table[LUCK_SOLVE + j] < table[ACT_SERVICE + j])
-        ends = before * indicator(table[LUCK_PROBLEM + j] < end)
+        alive = wide(kept[ALIVE + j])
+        ends = before * alive * indicator(table[LUCK_PROBLEM + j] < end)
         open_now = indicator(table[LUCK_PROBLEM + j] < table[P_PROBLEM + j])
         after = open_now * (1.0 - solved) * (1.0 - ends)
         told = wide(kept[COMPLAINT + j])
-        tells = indicator(table[LUCK_COMPLAIN + j] < complain)
+        tells = alive * indicator(table[LUCK_COMPLAIN + j] < complain)
         table[PROBLEM_SOLVED + j] = solved
         table[PROBLEM_AFTER + j] = after
         table[SOLVED + j] = told * before * (1.0 - after)

@@ -8,6 +8,7 @@ are alone or among a million: lanes that nobody uses are computed too and thrown
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,8 +27,8 @@ from nba_gym.customer.luck import CUSTOMER_ROW, SEED_ROW
 from nba_gym.customer.story import live_one_period, observe
 from nba_gym.customer.traits import draw_birth
 from nba_gym.engagement.rules import write_masks
-from nba_gym.lanes import LANES, lanes_for, row, used, wide
-from nba_gym.records.history import begin_history, recall_history
+from nba_gym.lanes import LANES, STEP, lanes_for, row, used, wide
+from nba_gym.records.history import begin_history
 from nba_gym.records.ledger import LINES, write_ledger
 from nba_gym.records.places import ACTION, CANCELLED, TENURE
 from nba_gym.scenario.parameters import Array
@@ -44,38 +45,76 @@ BEGIN = 3
 """Instead of a step: let customers be born, and observe everybody."""
 
 
-@sequence
-def _begin_lane(
-    t: int,
-    j: int,
-    state: State,
-    rules: Rules,
-    table: Array,
-    tray: Array,
-    kept: Array,
-    born: Array,
-    bits: Array,
-) -> None:
-    """Let the customer named in the identity of lane ``j`` be born."""
-    n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
-    draw_birth(
+class Tile(NamedTuple):
+    """A tile of customers, or a group of its lanes, and what they are worked on with.
+
+    Attributes:
+        first: Place of the first customer among all.
+        count: Customers, at most ``LANES``.
+        width: Lanes to compute, see ``lanes_for``.
+        kept: State and history, worked on where they are stored.
+        born: Traits.
+        bits: Bit histories.
+        identity: Seeds and customer numbers.
+        conditions: Broken rules.
+        table: Worktable.
+        seen: Features.
+        tray: Scratch.
+        sheet: Scratch.
+    """
+
+    first: int
+    count: int
+    width: int
+    kept: Array
+    born: Array
+    bits: Array
+    identity: Array
+    conditions: Array
+    table: Array
+    seen: Array
+    tray: Array
+    sheet: Array
+
+
+@scalar
+def _open_tile(t: int, n: int, state: State, scratch_at: Array) -> Tile:
+    first = t * LANES
+    count = min(LANES, n - first)
+    table, view, tray, sheet = open_scratch(scratch_at)
+    return Tile(
+        first,
+        count,
+        lanes_for(count),
+        state.values[t],
+        state.constants[t],
+        state.bits[t],
+        state.identity[t],
+        state.conditions[first : first + LANES],
         table,
-        kept,
-        born,
+        view,
         tray,
-        j,
-        state.identity[t, SEED_ROW + j],
-        state.identity[t, CUSTOMER_ROW + j],
-        rules.personas,
-        rules.traits,
-        rules.links,
-        rules.channels,
-        rules.world[0],
-        n_needs,
-        n_channels,
+        sheet,
     )
-    begin_history(table, kept, bits, j, n_needs, n_channels)
-    state.ended[t * LANES + j] = 0
+
+
+@scalar
+def _group(tile: Tile, at: int) -> Tile:
+    """The ``STEP`` lanes from ``at`` on as a tile of their own."""
+    return Tile(
+        tile.first + at,
+        min(STEP, tile.count - at),
+        STEP,
+        tile.kept[at:],
+        tile.born[at:],
+        tile.bits[at:],
+        tile.identity[at:],
+        tile.conditions[at:],
+        tile.table[at:],
+        tile.seen[at:],
+        tile.tray,
+        tile.sheet,
+    )
 
 
 @scalar
@@ -100,15 +139,6 @@ def _fetch_tile(
     _fetch_rows(out_at, 1, first, count, n_actions)
     _fetch_rows(out_at, 2, first, count, N_LINES * 8)
     _fetch_rows(out_at, 3, first, count, 8)
-
-
-@stage
-def _show_hidden(stored: Array, places: Array, view: Array, width: int) -> None:
-    """Copy rows of the hidden half among the features."""
-    for q in range(places.shape[0]):
-        source, shown = row(stored, places[q, 0]), row(view, places[q, 1])
-        for j in range(used(width)):
-            shown[j] = source[j]
 
 
 @stage
@@ -147,6 +177,15 @@ def _report_ends(
 
 
 @stage
+def _show_hidden(stored: Array, places: Array, view: Array, width: int) -> None:
+    """Copy rows of the hidden half among the features."""
+    for q in range(places.shape[0]):
+        source, shown = row(stored, places[q, 0]), row(view, places[q, 1])
+        for j in range(used(width)):
+            shown[j] = source[j]
+
+
+@stage
 def _write_final(
     view: Array,
     conditions: Array,
@@ -174,6 +213,126 @@ def _clear_row(i: int, out: Outcome) -> None:
     out.forbidden[i] = False
 
 
+@sequence
+def _observe_tile(tile: Tile, rules: Rules) -> None:
+    """Write the features and the broken rules of a tile."""
+    kept, born, view, width = tile.kept, tile.born, tile.seen, tile.width
+    n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
+    world = rules.world[0]
+    observe(
+        tile.table, kept, tile.bits, tile.conditions, view, rules, world, n_needs, n_channels, width
+    )
+    _show_hidden(kept, rules.hidden_kept, view, width)
+    _show_hidden(born, rules.hidden_born, view, width)
+
+
+@sequence
+def _begin_lane(tile: Tile, j: int, state: State, rules: Rules) -> None:
+    """Let the customer named in the identity of lane ``j`` be born."""
+    n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
+    draw_birth(
+        tile.table,
+        tile.kept,
+        tile.born,
+        tile.tray,
+        j,
+        tile.identity[SEED_ROW + j],
+        tile.identity[CUSTOMER_ROW + j],
+        rules.personas,
+        rules.traits,
+        rules.links,
+        rules.channels,
+        rules.world[0],
+        n_needs,
+        n_channels,
+    )
+    begin_history(tile.table, tile.kept, tile.bits, j, n_needs, n_channels)
+    state.ended[tile.first + j] = 0
+
+
+@scalar
+def _begin_marked(tile: Tile, newborn: Array, state: State, rules: Rules) -> None:
+    """Let the customers marked in ``newborn`` be born."""
+    for j in range(tile.count):
+        if newborn[tile.first + j]:
+            _begin_lane(tile, j, state, rules)
+
+
+@scalar
+def _treat_ends(tile: Tile, n: int, mode: int, state: State, rules: Rules, out: Outcome) -> None:
+    """Treat the journeys of a tile that ended: what ``mode`` says.
+
+    SAME_STEP: report the last of each and begin the next customer's. NEXT_STEP: note who ended now,
+    begin anew where a journey had ended before. DISABLED: only note.
+    """
+    for j in range(tile.count):
+        i = tile.first + j
+        over = out.terminated[i] or out.truncated[i]
+        again = over if mode == SAME_STEP else mode == NEXT_STEP and state.ended[i] > 0
+        if over and mode == SAME_STEP:
+            at = j // STEP * STEP
+            _observe_tile(_group(tile, at), rules)
+            _write_final(
+                tile.seen,
+                tile.conditions,
+                rules.features,
+                rules.blocked_by,
+                out.final_observations[i],
+                out.final_masks[i],
+                j,
+            )
+        if again:
+            tile.identity[CUSTOMER_ROW + j] += np.uint64(n)
+            _begin_lane(tile, j, state, rules)
+            if mode == NEXT_STEP:
+                _clear_row(i, out)
+        elif over:
+            state.ended[i] = 1
+
+
+@scalar
+def _live_tile(
+    tile: Tile, n: int, mode: int, chosen: Array, state: State, rules: Rules, out: Outcome
+) -> None:
+    """Live one period, report it, and treat journeys that end."""
+    first, count, width = tile.first, tile.count, tile.width
+    table, kept, world = tile.table, tile.kept, rules.world[0]
+    n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
+    forbidden = out.forbidden[first:]
+    _decide(chosen[first:], tile.conditions, rules.blocked_by, table, forbidden, count, width)
+    live_one_period(
+        table,
+        tile.tray,
+        kept,
+        tile.born,
+        tile.bits,
+        tile.identity,
+        rules,
+        world,
+        n_needs,
+        n_channels,
+        width,
+    )
+    write_ledger(table, out.ledger.reshape(-1)[first * N_LINES :], out.rewards[first:], count)
+    terminated, truncated = out.terminated[first:], out.truncated[first:]
+    ended = _report_ends(table, kept, world.horizon, terminated, truncated, count)
+    if out.events.shape[0] > 0:
+        write_rows(table, rules.event_offsets, out.events, first, count)
+    if ended > 0 or mode == NEXT_STEP:
+        _treat_ends(tile, n, mode, state, rules, out)
+
+
+@scalar
+def _show_tile(tile: Tile, rules: Rules, out: Outcome) -> None:
+    """Write the observations and masks of a tile."""
+    _observe_tile(tile, rules)
+    n_actions = rules.blocked_by.shape[0]
+    places, rows, first = rules.features, out.observations, tile.first
+    write_observations(tile.seen, places, tile.sheet, rows, first, tile.count, tile.width)
+    masks = out.masks.reshape(-1)[first * n_actions :]
+    write_masks(tile.conditions, rules.blocked_padded, masks, n_actions, tile.count)
+
+
 def _make_run(digest: str) -> Callable[..., None]:
     def run_tiles(
         first_tile: int,
@@ -189,90 +348,16 @@ def _make_run(digest: str) -> Callable[..., None]:
     ) -> None:
         _ = digest  # part of the cache key
         rules, state, out = open_rules(rules_at), open_state(state_at), open_outcome(out_at)
-        table, view, tray, sheet = open_scratch(scratch_at)
-        world = rules.world[0]
-        n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
         n_features, n_actions = rules.features.shape[0], rules.blocked_by.shape[0]
-        stride = np.uint64(n)
         for t in range(first_tile, last_tile):
-            first = t * LANES
-            count = min(LANES, n - first)
-            width = lanes_for(count)
-            kept, born, bits = state.values[t], state.constants[t], state.bits[t]
-            conditions = state.conditions[first : first + LANES]
-            terminated, truncated = out.terminated[first:], out.truncated[first:]
             if t + 1 < last_tile:
                 _fetch_tile(t + 1, n, n_features, n_actions, state_at, out_at)
+            tile = _open_tile(t, n, state, scratch_at)
             if mode == BEGIN:
-                recall_history(table, kept, n_needs, width)
-                for j in range(count):
-                    if newborn[first + j]:
-                        _begin_lane(t, j, state, rules, table, tray, kept, born, bits)
+                _begin_marked(tile, newborn, state, rules)
             else:
-                forbidden = out.forbidden[first:]
-                _decide(chosen[first:], conditions, rules.blocked_by, table, forbidden, count, width)
-                live_one_period(
-                    table,
-                    tray,
-                    kept,
-                    born,
-                    bits,
-                    state.identity[t],
-                    rules,
-                    world,
-                    n_needs,
-                    n_channels,
-                    width,
-                )
-                ledger = out.ledger.reshape(-1)[first * N_LINES :]
-                write_ledger(table, ledger, out.rewards[first:], count)
-                ended = _report_ends(table, kept, world.horizon, terminated, truncated, count)
-                if out.events.shape[0] > 0:
-                    write_rows(table, rules.event_offsets, out.events, first, count)
-                if mode == SAME_STEP and ended > 0:
-                    observe(
-                        table,
-                        kept,
-                        bits,
-                        conditions,
-                        view,
-                        rules,
-                        world,
-                        n_needs,
-                        n_channels,
-                        width,
-                    )
-                    _show_hidden(kept, rules.hidden_kept, view, width)
-                    _show_hidden(born, rules.hidden_born, view, width)
-                for j in range(count):
-                    over = terminated[j] or truncated[j]
-                    if mode == SAME_STEP and over:
-                        _write_final(
-                            view,
-                            conditions,
-                            rules.features,
-                            rules.blocked_by,
-                            out.final_observations[first + j],
-                            out.final_masks[first + j],
-                            j,
-                        )
-                    if (mode == SAME_STEP and over) or (
-                        mode == NEXT_STEP and state.ended[first + j] > 0
-                    ):
-                        state.identity[t, CUSTOMER_ROW + j] += stride
-                        _begin_lane(t, j, state, rules, table, tray, kept, born, bits)
-                        if mode == NEXT_STEP:
-                            _clear_row(first + j, out)
-                    elif over:
-                        state.ended[first + j] = 1
-            observe(
-                table, kept, bits, conditions, view, rules, world, n_needs, n_channels, width
-            )
-            _show_hidden(kept, rules.hidden_kept, view, width)
-            _show_hidden(born, rules.hidden_born, view, width)
-            write_observations(view, rules.features, sheet, out.observations, first, count, width)
-            masks = out.masks.reshape(-1)[first * n_actions :]
-            write_masks(conditions, rules.blocked_padded, masks, n_actions, count)
+                _live_tile(tile, n, mode, chosen, state, rules, out)
+            _show_tile(tile, rules, out)
 
     return run_tiles
 

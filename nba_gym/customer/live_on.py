@@ -39,8 +39,8 @@ from nba_gym.records.places import (
     ACT_DISCOUNT,
     ACT_INFORM,
     ACT_NEED,
-    OPEN_BASKET,
     NEED_BOUGHT,
+    OPEN_BASKET,
     PURCHASES,
     SENT,
 )
@@ -48,9 +48,7 @@ from nba_gym.scenario.parameters import Array, World
 
 
 @sequence
-def live_on(
-    table: Array, kept: Array, born: Array, world: World, n_needs: int, width: int
-) -> None:
+def live_on(table: Array, kept: Array, born: Array, world: World, n_needs: int, width: int) -> None:
     """Write the next hidden state; the visible history must not have moved on yet."""
     _update_loyalty(table, kept, born, world, width)
     _update_memory(table, kept, world, width)
@@ -59,9 +57,7 @@ def live_on(
 
 
 @stage
-def _update_loyalty(
-    table: Array, kept: Array, born: Array, world: World, width: int
-) -> None:
+def _update_loyalty(table: Array, kept: Array, born: Array, world: World, width: int) -> None:
     drift = world.drift
     by_purchase, by_solution = world.gain_purchase, world.gain_solution
     by_care, by_information = world.gain_care, world.gain_information

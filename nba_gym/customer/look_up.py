@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nba_gym.compiled import sequence, stage
 from nba_gym.customer.places import (
@@ -20,21 +19,10 @@ from nba_gym.lanes import (
     row,
     used,
 )
-from nba_gym.records.catalogue import look_up_records
+from nba_gym.records.catalogue import HIDDEN_ROOM, Floats, look_up_records
 from nba_gym.records.places import ACT_CHANNEL, ACT_OUTBOUND, PHASE, SENT
-from nba_gym.scenario.parameters import A_NEED, A_REACH, A_RESPONSE_SLOPE, Array
-from nba_gym.turning import PIECE, draw_cards, pad_cards, turn_to_needs, turn_to_rows
-
-Floats = NDArray[np.float64]
-
-_HIDDEN = A_RESPONSE_SLOPE + 1 - A_REACH
-_HIDDEN_ROOM = _HIDDEN + -_HIDDEN % PIECE
-
-
-def action_cards(catalogue: Floats) -> Floats:
-    """The catalogue in the order of the worktable: seen, needs, hidden, each in whole pieces."""
-    parts = catalogue[:, :A_REACH], catalogue[:, A_NEED:], catalogue[:, A_REACH:A_NEED]
-    return np.concatenate([pad_cards(part) for part in parts], axis=1)
+from nba_gym.scenario.parameters import Array
+from nba_gym.turning import draw_cards, pad_cards, turn_to_needs, turn_to_rows
 
 
 def season_cards(seasons: Floats) -> Floats:
@@ -59,15 +47,15 @@ def look_up(
         table: Worktable; ``ACTION`` is read.
         kept: State; ``PHASE`` is read.
         born: Traits; the attention is read.
-        cards: The catalogue, see ``action_cards``.
+        cards: The catalogue, see ``catalogue.action_cards``.
         season: Utility and arrival factor, see ``season_cards``.
         tray: Scratch.
         n_needs: Needs in use.
         width: Lanes in use.
     """
     look_up_records(table, cards, tray, n_needs, width)
-    hidden = tray[(cards.shape[1] - _HIDDEN_ROOM) * LANES :]
-    turn_to_rows(hidden, table[ACT_REACH : ACT_REACH + _HIDDEN_ROOM * LANES], width)
+    hidden = tray[(cards.shape[1] - HIDDEN_ROOM) * LANES :]
+    turn_to_rows(hidden, table[ACT_REACH : ACT_REACH + HIDDEN_ROOM * LANES], width)
     draw_cards(row(kept, PHASE), season, tray, width)
     turn_to_needs(tray, need_blocks(table, SEASON_UTILITY), n_needs, width)
     arrivals = tray[season.shape[1] // 2 * LANES :]

@@ -23,7 +23,9 @@ _FIRST_NEED_BLOCK = np.uint64(8)
 
 
 @stage
-def _draw_block(tenure: Array, identity: Array, block: int, target: Array, width: int) -> None:
+def _draw_block(
+    tenure: Array, identity: Array, block: np.uint64, target: Array, width: int
+) -> None:
     """Four uniforms a lane, into four rows that follow each other."""
     for j in range(used(width)):
         seed, customer = identity[SEED_ROW + j], identity[CUSTOMER_ROW + j]
@@ -49,7 +51,9 @@ def draw_luck(table: Array, kept: Array, identity: Array, n_needs: int, width: i
         width: Lanes in use.
     """
     for block in range(CUSTOMER_BLOCKS):
-        luck = table[LUCK_NOTICE + block * WORDS * LANES : LUCK_NOTICE + (block + 1) * WORDS * LANES]
+        luck = table[
+            LUCK_NOTICE + block * WORDS * LANES : LUCK_NOTICE + (block + 1) * WORDS * LANES
+        ]
         _draw_block(row(kept, TENURE), identity, np.uint64(block), luck, width)
     for k in range(n_needs):
         block = _FIRST_NEED_BLOCK + np.uint64(k)

@@ -40,7 +40,7 @@ ALIVE = _kept("alive", "1 until the customer has left, told or not")
 NEED = _kept_need("need", "n_k [0, 1]")
 AWARENESS = _kept_need("awareness", "w_k [0, 1]")
 
-# --- luck: uniform random numbers of this period, four to a block of the generator -----------------
+# --- luck: uniform random numbers of this period, four to a block of the generator ----------------
 LUCK_NOTICE = _at("luck_notice", "uniform: is the contact noticed?")
 LUCK_RESPOND = _at("luck_respond", "uniform: is there a response?")
 LUCK_BUY = _at("luck_buy", "uniform: how many purchases?")

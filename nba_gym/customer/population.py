@@ -6,8 +6,8 @@ This is the engine under every environment. It knows nothing of Gymnasium.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from nba_gym.customer import kernel
 from nba_gym.customer import places as hidden_half
 from nba_gym.customer.arrays import Outcome, Rules, State, addresses
-from nba_gym.customer.look_up import action_cards, season_cards
+from nba_gym.customer.look_up import season_cards
 from nba_gym.engagement.rules import RuleBook, compile_rules
 from nba_gym.lanes import HIDDEN_AT, LANES, Place, Scratch, rows_of
 from nba_gym.records import places as visible_half
+from nba_gym.records.catalogue import action_cards
 from nba_gym.records.events import event_places
 from nba_gym.records.features import Feature, feature_table
 from nba_gym.scenario.parameters import Parameters, pack
@@ -87,10 +88,7 @@ class Population:
         self.record = record
         self.out = self.new_outcome()
         self.threads = self._choose_threads(threads)
-        self._scratch = [Scratch() for _ in range(self.threads)]
-        self._scratch_at = [addresses(scratch.arrays) for scratch in self._scratch]
-        self._rules_at, self._state_at = addresses(self.rules), addresses(self.state)
-        self._pool: ThreadPoolExecutor | None = None
+        self._settle_in()
 
     def _pack_rules(self, places: list[int], hidden: list[tuple[Feature, Place, int]]) -> Rules:
         world, book = self.parameters, self.rule_book
@@ -114,7 +112,7 @@ class Population:
             traits=world.traits,
             links=world.links,
             blocked_by=book.blocked_by,
-            blocked_padded=np.pad(book.blocked_by, (0, -len(book.blocked_by) % 8)),
+            blocked_padded=book.padded,
             windows=book.windows,
             shut=book.shut,
             hidden_kept=shown["kept"],
@@ -133,6 +131,24 @@ class Population:
             conditions=np.zeros(tiles * LANES, dtype=np.uint64),
             ended=np.ones(tiles * LANES, dtype=np.uint8),
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what belongs to this object alone: addresses, worktables, threads."""
+        own = ("_scratch", "_scratch_at", "_rules_at", "_state_at", "_out_at", "_pool")
+        return {name: value for name, value in self.__dict__.items() if name not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy finds its own arrays, never those of the original."""
+        self.__dict__.update(state)
+        self.out = self._out
+        self._settle_in()
+
+    def _settle_in(self) -> None:
+        """Worktables and addresses of this object's own arrays."""
+        self._scratch = [Scratch() for _ in range(self.threads)]
+        self._scratch_at = [addresses(scratch.arrays) for scratch in self._scratch]
+        self._rules_at, self._state_at = addresses(self.rules), addresses(self.state)
+        self._pool: ThreadPoolExecutor | None = None
 
     @property
     def out(self) -> Outcome:
@@ -212,7 +228,6 @@ class Population:
         Returns:
             ``self.out``; the next step overwrites it.
         """
-
         self._run(mode, _NOBODY, actions)
         return self.out
 
@@ -239,7 +254,7 @@ class Population:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="nba_gym")
         edges = np.linspace(0, self.n_tiles, self.threads + 1).astype(int).tolist()
-        parts = list(zip(edges[:-1], edges[1:], strict=True))
+        parts = list(pairwise(edges))
         waiting = [
             self._pool.submit(work, first, last, scratch)
             for (first, last), scratch in zip(parts[1:], self._scratch_at[1:], strict=True)

@@ -98,9 +98,7 @@ def respond(
 
 
 @stage
-def _sum_up_need(
-    table: Array, of_need: Array, kept_need: Array, k: int, width: int
-) -> None:
+def _sum_up_need(table: Array, of_need: Array, kept_need: Array, k: int, width: int) -> None:
     first = k == 0
     for j in range(used(width)):
         need = wide(kept_need[NEED + j])
@@ -113,9 +111,7 @@ def _sum_up_need(
 
 
 @sequence
-def _excite_needs(
-    table: Array, kept: Array, excitation: Array, n_needs: int, width: int
-) -> None:
+def _excite_needs(table: Array, kept: Array, excitation: Array, n_needs: int, width: int) -> None:
     for k in range(n_needs):
         for source in range(n_needs):
             weight = excitation[source, k]
@@ -150,12 +146,11 @@ def _meet_contact(table: Array, kept: Array, born: Array, world: World, width: i
 
 
 @stage
-def _consider_leaving(
-    table: Array, kept: Array, born: Array, world: World, width: int
-) -> None:
+def _consider_leaving(table: Array, kept: Array, born: Array, world: World, width: int) -> None:
     by_loyalty, by_strain = world.leave_loyalty, world.leave_strain
     by_problem, by_wake_up = world.leave_problem, world.leave_wake_up
     scale, base = world.dropout_scale, world.dropout_base
+    contract = world.contract
     for j in range(used(width)):
         loyalty = wide(kept[LOYALTY + j])
         unhappy = discontent(
@@ -163,8 +158,10 @@ def _consider_leaving(
         )
         table[UNHAPPY + j] = unhappy
         table[WOKEN + j] = unhappy + wake_up(by_wake_up, table[ACT_OUTBOUND + j], loyalty)
+        bound = contract * indicator(wide(kept[COMMITMENT + j]) > 0.0)
+        free = wide(kept[ALIVE + j]) * (1.0 - bound)
         table[P_DROPOUT + j] = leaving_probability(
-            scale, base, wide(born[LEAVING_PROPENSITY + j]), unhappy, wide(kept[ALIVE + j])
+            scale, base, wide(born[LEAVING_PROPENSITY + j]), unhappy, free
         )
 
 

@@ -9,6 +9,7 @@ common bits are the reasons.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,13 +63,13 @@ _WHOLE_BYTES = 0xFFFFFF8  # shows the compiler a multiple of eight
 
 
 @scalar
-def bit_if(condition: bool, place: int) -> int:
+def bit_if(condition: Any, place: Any) -> Any:
     """A word with one bit set if the condition holds, else 0."""
     return (_ONE if condition else _ZERO) << np.uint64(place)
 
 
 @scalar
-def all_but(number: float, first: int, count: int) -> int:
+def all_but(number: float, first: int, count: int) -> Any:
     """``count`` bits from place ``first``, all set but the one of ``number``; 0 is none of them."""
     every = (_ONE << np.uint64(count)) - _ONE
     one = _ONE << np.uint64(np.int64(number))
@@ -221,6 +222,11 @@ class RuleBook:
     shut: NDArray[np.uint64]
     reasons: dict[int, str]
     stages: tuple[dict[int, str], ...]
+
+    @property
+    def padded(self) -> NDArray[np.uint64]:
+        """``blocked_by``, filled up with zeros to a multiple of eight, for ``write_masks``."""
+        return np.pad(self.blocked_by, (0, -len(self.blocked_by) % 8))
 
     def explain(self, conditions: int, action: int) -> list[str]:
         """Why an action is not allowed, as "stage: reason"; empty if it is.

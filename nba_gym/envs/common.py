@@ -57,7 +57,7 @@ class FeatureTable(Sequence[Feature]):
         return "\n".join(lines)
 
 
-def observation_space(features: Sequence[Feature]) -> spaces.Box:
+def observation_space(features: Sequence[Feature]) -> Any:
     """The box that every observation of one customer lies in."""
     low = np.array([feature.low for feature in features], dtype=np.float32)
     high = np.array([feature.high for feature in features], dtype=np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -51,7 +51,7 @@ class JourneyEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         EpisodeError: On ``step``, before ``reset`` or after the end of a journey.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES), "render_fps": 2}
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 2}  # noqa: RUF012
 
     def __init__(
         self,
@@ -144,13 +144,13 @@ class JourneyEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     def _check(self, action: Any) -> int:
         if not isinstance(action, (int, np.integer)) or isinstance(action, bool):
-            given = np.asarray(action)
+            given: Any = np.asarray(cast(Any, action))
             if given.dtype.kind not in "iu" or given.size != 1:
                 raise ActionError(f"action must be one integer, got {action!r}")
-            action = given.item()
+            action = int(given.item())
         if not 0 <= action < self._n_actions:
             raise ActionError(f"action must be in [0, {self._n_actions}), got {action}")
-        return int(action)
+        return int(cast(Any, action))
 
     def render(self) -> Any:
         """The journey so far, as readable lines (``"ansi"``) or a picture (``"rgb_array"``)."""

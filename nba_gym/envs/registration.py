@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import gymnasium
 
 from nba_gym.scenario.load import preset_names
@@ -23,7 +25,7 @@ def register_scenarios() -> None:
     """Register every preset with Gymnasium, single and native vector entry points."""
     for name in preset_names():
         if _id_of(name) not in gymnasium.registry:
-            gymnasium.register(
+            cast(Any, gymnasium).register(
                 id=_id_of(name),
                 entry_point="nba_gym.envs.journey:JourneyEnv",
                 vector_entry_point="nba_gym.envs.vector:JourneyVectorEnv",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
@@ -43,7 +43,8 @@ class JourneyVecEnv(VecEnv):
             num_envs, scenario, autoreset_mode=AutoresetMode.SAME_STEP, **kwargs
         )
         self.population = self.env.population
-        super().__init__(num_envs, self.env.single_observation_space, self.env.single_action_space)
+        env: Any = self.env
+        cast(Any, super()).__init__(num_envs, env.single_observation_space, env.single_action_space)
         self._chosen = np.zeros(num_envs, dtype=np.int64)
 
     def reset(self) -> NDArray[np.float32]:
@@ -74,7 +75,8 @@ class JourneyVecEnv(VecEnv):
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Take the actions for the next step."""
-        self._chosen = check_actions(actions, self.num_envs, self.env.scenario.n_actions)
+        # a copy: what was checked must not change before it is carried out
+        self._chosen = check_actions(actions, self.num_envs, self.env.scenario.n_actions).copy()
 
     def step_wait(
         self,
@@ -85,6 +87,7 @@ class JourneyVecEnv(VecEnv):
             check_running(population.state.ended, begun=False)
         population.out = population.fresh_outcome()
         out = population.step(self._chosen, kernel.SAME_STEP)
+        self.env.keep_journals(out, population.state.ended)
         dones = out.terminated | out.truncated
         infos: list[dict[str, Any]] = [{}] * self.num_envs
         for i in np.flatnonzero(dones):

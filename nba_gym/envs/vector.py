@@ -118,7 +118,7 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self.features = FeatureTable(self.population.features)
         self.single_observation_space = observation_space(self.features)
         self.single_action_space = spaces.Discrete(self.scenario.n_actions)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.observation_space = batch_space(observation_space(self.features), num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._begun = False
         self._journals = [Journal(self.scenario) for _ in range(num_envs if render_mode else 0)]
@@ -216,8 +216,7 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         before = ended.copy() if self._journals else ended
         self.population.out = self.population.fresh_outcome()
         out = self.population.step(checked, _MODES[self.autoreset_mode])
-        if self._journals:
-            self._keep_journals(out, before)
+        self.keep_journals(out, before)
         return out.observations, out.rewards, out.terminated, out.truncated, self._info(out)
 
     @property
@@ -255,7 +254,10 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         inside |= {f"_{key}": over for key in list(inside)}
         return {"final_obs": final, "_final_obs": over, "final_info": inside, "_final_info": over}
 
-    def _keep_journals(self, out: Outcome, ended_before: NDArray[Any]) -> None:
+    def keep_journals(self, out: Outcome, ended_before: NDArray[Any]) -> None:
+        """Keep what a step reported, for rendering; nothing is kept without a render mode."""
+        if not self._journals:
+            return
         _, customers = self.population.who()
         for i, journal in enumerate(self._journals):
             if self.autoreset_mode == AutoresetMode.NEXT_STEP and ended_before[i]:

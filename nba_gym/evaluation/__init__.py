@@ -4,4 +4,12 @@ from nba_gym.evaluation.compare import Comparison, compare
 from nba_gym.evaluation.rollout import Rollout, log_campaign, record_journeys, rollout
 from nba_gym.evaluation.tuning import tune_practice
 
-__all__ = ["Comparison", "Rollout", "compare", "log_campaign", "record_journeys", "rollout", "tune_practice"]
+__all__ = [
+    "Comparison",
+    "Rollout",
+    "compare",
+    "log_campaign",
+    "record_journeys",
+    "rollout",
+    "tune_practice",
+]

@@ -79,23 +79,21 @@ class Comparison:
 
     def _customers(self) -> pl.DataFrame:
         personas = [persona.name for persona in self.scenario.personas]
-        frames = [
-            pl.DataFrame(
-                {
-                    "policy": [name] * len(run.customers),
-                    "customer": run.customers,
-                    "persona": [personas[p] for p in run.persona],
-                    "value": run.value,
-                    "lifetime": run.lifetime,
-                    "contacts": run.contacts,
-                    "opt_outs": run.opt_outs,
-                    "purchases": run.purchases,
-                    **run.lines,
-                }
-            )
+        columns: list[dict[str, Any]] = [
+            {
+                "policy": [name] * len(run.customers),
+                "customer": run.customers,
+                "persona": [personas[p] for p in run.persona],
+                "value": run.value,
+                "lifetime": run.lifetime,
+                "contacts": run.contacts,
+                "opt_outs": run.opt_outs,
+                "purchases": run.purchases,
+                **run.lines,
+            }
             for name, run in self.rollouts.items()
         ]
-        return pl.concat(frames)
+        return pl.concat([pl.DataFrame(column) for column in columns])
 
 
 def compare(

@@ -229,12 +229,13 @@ class StateCounts:
         self.table: dict[str, Floats] = {}
 
     def add(self, population: Population, actions: NDArray[np.int64]) -> None:
-        """Count one period's choices; forbidden ones count as waiting."""
-        out = population.out
+        """Count one period's choices in running journeys; forbidden ones count as waiting."""
+        out, running = population.out, population.state.ended[: population.n] == 0
         allowed = out.masks[np.arange(len(actions)), actions] > 0
         kinds = np.where(allowed, self._kind[actions], 0)
         for name, rows in self._states(out.observations).items():
-            counts = np.bincount(kinds[rows], minlength=len(self.KINDS)).astype(np.float64)
+            chosen = kinds[rows & running]
+            counts = np.bincount(chosen, minlength=len(self.KINDS)).astype(np.float64)
             self.table[name] = self.table.get(name, np.zeros(len(self.KINDS))) + counts
 
     def _states(self, x: NDArray[np.float32]) -> dict[str, NDArray[np.bool_]]:
@@ -317,7 +318,7 @@ def log_campaign(
         threads: Threads of the kernel.
 
     Returns:
-        One row a customer and period. ``actions`` are those carried out.
+        One row a customer and period, until the journey ends. ``actions`` are those carried out.
     """
     acting = policy or UniformRandom(wait=0.5)
     numbers = np.arange(customers) if isinstance(customers, int) else np.asarray(customers)
@@ -329,6 +330,7 @@ def log_campaign(
     action, purchases = columns.index("action"), columns.index("purchases")
     kept: list[tuple[Any, ...]] = []
     for t in range(scenario.horizon):
+        running = population.state.ended[:n] == 0
         x = population.out.observations.copy()
         chances = acting.probabilities(x, population.out.masks)
         chosen = draw_actions(chances, policy_luck(seed, numbers.astype(np.uint64), t))
@@ -336,7 +338,8 @@ def log_campaign(
         done = out.events[:, action].astype(np.int64)
         margin = out.ledger[:, LINES.index("margin")] + out.ledger[:, LINES.index("discounts")]
         bought = out.events[:, purchases] > 0
-        kept.append((x, done, bought, margin, chances[np.arange(n), chosen]))
+        row = (x, done, bought, margin, chances[np.arange(n), chosen])
+        kept.append(tuple(column[running] for column in row))
     joined = [np.concatenate(column) for column in zip(*kept, strict=True)]
     names = [feature.name for feature in population.features]
     return LoggedCampaign(*joined, feature_names=names)

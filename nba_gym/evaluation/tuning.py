@@ -88,5 +88,5 @@ def _typical_gain(model: PracticeModel, scenario: Scenario) -> float:
     """A scale for thresholds: a few per cent of the margin of a typical buying period."""
     typical = np.full((1, len(model.value) - 1), 0.3, dtype=np.float32)
     margin = float(model.values(typical)[0])
-    rates = 1.0 / (1.0 + np.exp(-model.propensity[-1]))
+    rates: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-model.propensity[-1]))
     return max(0.02 * margin, 0.2 * margin * float(np.mean(rates)), 1e-3)

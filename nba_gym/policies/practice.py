@@ -23,23 +23,27 @@ Floats = NDArray[np.float64]
 
 
 class CampaignLog(Protocol):
-    """A logged campaign, one row a customer and period.
-
-    Attributes:
-        observations: What was known, ``(rows, n_features)``.
-        actions: What was done, ``(rows,)``.
-        bought: 1 if something was bought in the period, ``(rows,)``.
-        margins: Margin after discounts earned in the period, ``(rows,)``.
-    """
+    """A logged campaign, one row a customer and period."""
 
     @property
-    def observations(self) -> NDArray[np.float32]: ...
+    def observations(self) -> NDArray[np.float32]:
+        """What was known, ``(rows, n_features)``."""
+        ...
+
     @property
-    def actions(self) -> NDArray[np.int64]: ...
+    def actions(self) -> NDArray[np.int64]:
+        """What was done, ``(rows,)``."""
+        ...
+
     @property
-    def bought(self) -> NDArray[np.bool_]: ...
+    def bought(self) -> NDArray[np.bool_]:
+        """1 if something was bought in the period, ``(rows,)``."""
+        ...
+
     @property
-    def margins(self) -> Floats: ...
+    def margins(self) -> Floats:
+        """Margin after discounts earned in the period, ``(rows,)``."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,29 @@
-"""What the records need to know of an action: looked up in the catalogue."""
+"""The catalogue of actions as cards: what is known of an action, in the order of the worktable."""
 
 from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nba_gym.compiled import sequence
 from nba_gym.lanes import LANES, need_blocks, row
 from nba_gym.records.places import ACT_CHANNEL, ACT_NEED, ACTION
-from nba_gym.scenario.parameters import A_CHANNEL, A_REACH, Array
-from nba_gym.turning import draw_cards, turn_to_needs, turn_to_rows
+from nba_gym.scenario.parameters import A_CHANNEL, A_NEED, A_REACH, A_RESPONSE_SLOPE, Array
+from nba_gym.turning import PIECE, draw_cards, pad_cards, turn_to_needs, turn_to_rows
+
+Floats = NDArray[np.float64]
 
 _SEEN = A_REACH - A_CHANNEL
-"""Numbers at the beginning of an action's card that the records know; its needs follow."""
+"""Numbers of an action's card that the records know; its needs follow, then what is hidden."""
+_HIDDEN = A_RESPONSE_SLOPE + 1 - A_REACH
+HIDDEN_ROOM = _HIDDEN + -_HIDDEN % PIECE
+"""Numbers at the end of a card that only the hidden half may know."""
+
+
+def action_cards(catalogue: Floats) -> Floats:
+    """The catalogue in the order of the worktable: seen, needs, hidden, each in whole pieces."""
+    parts = catalogue[:, :A_REACH], catalogue[:, A_NEED:], catalogue[:, A_REACH:A_NEED]
+    return np.concatenate([pad_cards(part) for part in parts], axis=1)
 
 
 @sequence

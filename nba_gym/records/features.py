@@ -21,14 +21,13 @@ from nba_gym.lanes import (
     used,
     wide,
 )
-from nba_gym.records import places
 from nba_gym.records.places import (
     ANSWER_AGE,
     ANSWER_LOYALTY,
     ANSWER_NEED,
     BASKET_AGE,
     BASKET_FRESH,
-    BOUGHT_NOW,
+    BOUGHT,
     COMMITMENT,
     COMPLAINT,
     COMPLAINT_AGE,
@@ -40,7 +39,7 @@ from nba_gym.records.places import (
     DEAL_SHARE,
     FREQUENCY,
     IGNORED,
-    INFORMED_NOW,
+    INFORMED,
     OPEN_BASKET,
     PHASE,
     PURCHASE_BITS,
@@ -48,7 +47,7 @@ from nba_gym.records.places import (
     RESPONSE_BITS,
     SIGNALS,
     SINCE_CONTACT,
-    SPEND_NOW,
+    SPEND,
     TENURE,
     VISITING,
 )
@@ -194,7 +193,7 @@ def _observe_purchases(
     typical = world.typical_spend
     for j in range(used(width)):
         frequency = wide(kept[FREQUENCY + j])
-        mean_spend = table[SPEND_NOW + j] / (frequency + 1e-9)
+        mean_spend = wide(kept[SPEND + j]) / (frequency + 1e-9)
         view[F_TENURE + j] = saturate(wide(kept[TENURE + j]), 26.0)
         view[F_RECENCY + j] = saturate(wide(kept[RECENCY + j]), 8.0)
         view[F_FREQUENCY + j] = saturate(frequency, 5.0)
@@ -270,8 +269,8 @@ def _observe_need(
     for j in range(used(width)):
         fresh, basket = table[BASKET_FRESH + j], wide(kept[OPEN_BASKET + j])
         view_need[F_SIGNALS + j] = wide(kept_need[SIGNALS + j])
-        view_need[F_BOUGHT + j] = saturate(of_need[BOUGHT_NOW + j], 1.0)
-        view_need[F_INFORMED + j] = saturate(of_need[INFORMED_NOW + j], 1.0)
+        view_need[F_BOUGHT + j] = saturate(wide(kept_need[BOUGHT + j]), 1.0)
+        view_need[F_INFORMED + j] = saturate(wide(kept_need[INFORMED + j]), 1.0)
         view_need[F_ANSWER_NEED + j] = wide(kept_need[ANSWER_NEED + j])
         view_need[F_BASKET + j] = fresh if basket == here else 0.0
 

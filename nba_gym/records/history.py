@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from nba_gym.arithmetic import indicator
+from nba_gym.arithmetic import indicator, larger
 from nba_gym.compiled import scalar, sequence, stage
 from nba_gym.lanes import LANES, channel_block, channel_kept, need_block, need_kept, row, used, wide
 from nba_gym.records.places import (
     ACCEPTED,
     ACT_CHANNEL,
     ACT_DISCOUNT,
+    ACT_INBOUND,
     ACT_INFORM,
     ACT_NEED,
     ANSWER_AGE,
@@ -20,7 +23,6 @@ from nba_gym.records.places import (
     BASKET,
     BASKET_AGE,
     BOUGHT,
-    BOUGHT_NOW,
     CANCELLED,
     COMMITMENT,
     COMPLAINED,
@@ -34,7 +36,6 @@ from nba_gym.records.places import (
     FREQUENCY,
     IGNORED,
     INFORMED,
-    INFORMED_NOW,
     LIST_SPEND,
     NEED_BOUGHT,
     OPEN_BASKET,
@@ -55,7 +56,6 @@ from nba_gym.records.places import (
     SINCE_CONTACT,
     SOLVED,
     SPEND,
-    SPEND_NOW,
     START_COMMITMENT,
     START_CONSENT,
     START_PHASE,
@@ -106,7 +106,7 @@ def next_commitment(
 
 
 @scalar
-def push_bit(word: int, happened: float) -> int:
+def push_bit(word: Any, happened: float) -> Any:
     """Equation 31: a shift register of the last 32 periods, the latest in the lowest bit."""
     bit = np.uint64(np.int64(happened))
     return ((np.uint64(word) << _ONE) | bit) & _WINDOW
@@ -123,7 +123,6 @@ def begin_history(
     kept[RECENCY + j] = 0.0
     kept[FREQUENCY + j] = 0.0
     kept[SPEND + j] = 0.0
-    table[SPEND_NOW + j] = 0.0
     kept[SINCE_CONTACT + j] = NEVER
     kept[COUPON + j] = 0.0
     kept[DEAL_SHARE + j] = 0.0
@@ -142,31 +141,13 @@ def begin_history(
         kept_channel[PAUSE + j] = 0.0
         bits[CONTACT_BITS + c * LANES + j] = 0
     for k in range(n_needs):
-        kept_need, of_need = need_kept(kept, k), need_block(table, k)
-        of_need[BOUGHT_NOW + j] = 0.0
-        of_need[INFORMED_NOW + j] = 0.0
+        kept_need = need_kept(kept, k)
         kept_need[SIGNALS + j] = 0.0
         kept_need[BOUGHT + j] = 0.0
         kept_need[INFORMED + j] = 0.0
         kept_need[ANSWER_NEED + j] = 0.0
     bits[RESPONSE_BITS + j] = 0
     bits[PURCHASE_BITS + j] = 0
-
-
-@sequence
-def recall_history(table: Array, kept: Array, n_needs: int, width: int) -> None:
-    """Write what an observation needs beside the stored history; ``update_history`` does, too."""
-    _recall(row(table, SPEND_NOW), row(kept, SPEND), width)
-    for k in range(n_needs):
-        kept_need, of_need = need_kept(kept, k), need_block(table, k)
-        _recall(row(of_need, BOUGHT_NOW), row(kept_need, BOUGHT), width)
-        _recall(row(of_need, INFORMED_NOW), row(kept_need, INFORMED), width)
-
-
-@stage
-def _recall(now: Array, stored: Array, width: int) -> None:
-    for j in range(used(width)):
-        now[j] = wide(stored[j])
 
 
 @sequence
@@ -218,13 +199,12 @@ def _update_purchases(table: Array, kept: Array, width: int) -> None:
     for j in range(used(width)):
         bought = indicator(table[PURCHASES + j] > 0.0)
         kept[FREQUENCY + j] = wide(kept[FREQUENCY + j]) + table[PURCHASES + j]
-        spend = wide(kept[SPEND + j]) + table[LIST_SPEND + j]
-        kept[SPEND + j] = spend
-        table[SPEND_NOW + j] = spend
+        kept[SPEND + j] = wide(kept[SPEND + j]) + table[LIST_SPEND + j]
         share = smooth(wide(kept[DEAL_SHARE + j]), 0.7, table[REDEEMED + j])
         before = wide(kept[DEAL_SHARE + j])
         kept[DEAL_SHARE + j] = share if bought > 0.0 else before
-        offered = table[SENT + j] * table[ACT_DISCOUNT + j]
+        contacted = larger(table[SENT + j], table[ACT_INBOUND + j])
+        offered = contacted * table[ACT_DISCOUNT + j]
         kept[COUPON + j] = smooth(wide(kept[COUPON + j]), 0.85, offered)
 
 
@@ -270,7 +250,9 @@ def _update_channel(
         resting = resting if resting > 0.0 else 0.0
         kept_channel[PAUSE + j] = pause_for if tired > 0.0 else resting
         kept_channel[IGNORED + j] = streak * (1.0 - tired)
-        kept_channel[CONSENT + j] = wide(kept_channel[CONSENT + j]) * (1.0 - here * table[OPTED_OUT + j])
+        kept_channel[CONSENT + j] = wide(kept_channel[CONSENT + j]) * (
+            1.0 - here * table[OPTED_OUT + j]
+        )
         contacts[j] = push_bit(contacts[j], sent)
 
 
@@ -283,12 +265,9 @@ def _update_need(
     for j in range(used(width)):
         kept_need[SIGNALS + j] = smooth(wide(kept_need[SIGNALS + j]), memory, of_need[SIGNAL + j])
         bought = indicator(table[NEED_BOUGHT + j] == here) * table[PURCHASES + j]
-        count = 0.95 * wide(kept_need[BOUGHT + j]) + bought
-        kept_need[BOUGHT + j] = count
-        of_need[BOUGHT_NOW + j] = count
-        informed = table[SENT + j] * table[ACT_INFORM + j] * of_need[ACT_NEED + j]
-        news = 0.9 * wide(kept_need[INFORMED + j]) + informed
-        kept_need[INFORMED + j] = news
-        of_need[INFORMED_NOW + j] = news
+        kept_need[BOUGHT + j] = 0.95 * wide(kept_need[BOUGHT + j]) + bought
+        contacted = larger(table[SENT + j], table[ACT_INBOUND + j])
+        informed = contacted * table[ACT_INFORM + j] * of_need[ACT_NEED + j]
+        kept_need[INFORMED + j] = 0.9 * wide(kept_need[INFORMED + j]) + informed
         stated, before = of_need[READING + j], wide(kept_need[ANSWER_NEED + j])
         kept_need[ANSWER_NEED + j] = stated if table[ANSWERED + j] > 0.0 else before

@@ -45,7 +45,8 @@ def write_log(log: EventLog, scenario: Scenario, folder: str | Path) -> list[Pat
     rows = log.events.reshape(periods * n, -1)
     events = pl.DataFrame(rows, schema=event_columns(scenario))
     events.insert_column(0, pl.Series("customer", np.tile(log.customers, periods)))
-    events.insert_column(1, pl.Series("period", np.repeat(np.arange(periods), n)))
+    numbers = [period for period in range(periods) for _ in range(n)]
+    events.insert_column(1, pl.Series("period", numbers))
     paths = [target / "births.parquet", target / "events.parquet"]
     births.write_parquet(paths[0])
     events.write_parquet(paths[1])

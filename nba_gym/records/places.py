@@ -70,10 +70,6 @@ BOUGHT = _kept_need("bought", "fading count of purchases for the need")
 INFORMED = _kept_need("informed", "fading count of information sent")
 ANSWER_NEED = _kept_need("answer_need", "need in the last answer [0, 1]")
 
-# the same before they are rounded to single precision, for the observation that follows
-SPEND_NOW = _at("spend_now", "list value of all purchases, in currency")
-BOUGHT_NOW = _of_need("bought_now", "fading count of purchases for the need")
-INFORMED_NOW = _of_need("informed_now", "fading count of information sent")
 ANY_CONTACT = _at("any_contact", "scratch: bits of the contacts on any channel")
 BASKET_FRESH = _at("basket_fresh", "scratch: freshness of the last basket")
 CONTACTS_SHORT = _at("contacts_short", "scratch: contacts of all channels, as a share")
@@ -98,7 +94,7 @@ ACT_INFORM = _at("act_inform", "strength of information [0, 1]")
 ACT_ASK = _at("act_ask", "1 if the action asks a question")
 ACT_NEED = _of_need("act_need", "how much the action speaks to the need [0, 1]")
 
-# --- bit histories: one bit a period, the lowest is the latest --------------------------------------
+# --- bit histories: one bit a period, the lowest is the latest ------------------------------------
 RESPONSE_BITS = _BITS.place("response_bits", "responses")
 PURCHASE_BITS = _BITS.place("purchase_bits", "periods with a purchase")
 CONTACT_BITS = _BITS.end * LANES

@@ -79,9 +79,7 @@ def _add_branch(
 
 
 @stage
-def _add_certain(
-    table: Array, kept: Array, world: World, out: Array, a: int, count: int
-) -> None:
+def _add_certain(table: Array, kept: Array, world: World, out: Array, a: int, count: int) -> None:
     """Equation 38, the rest: recurring margin, and costs that are certain or follow a response."""
     for j in range(count):
         contacted = larger(table[ACT_OUTBOUND + j], table[ACT_INBOUND + j])

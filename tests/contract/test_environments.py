@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any, cast
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -32,12 +33,12 @@ MODES = list(AutoresetMode)
 QUANTUM = 1 / 65536
 
 
-def one(env_id: str, **settings: Any) -> JourneyEnv:
-    return cast(JourneyEnv, gymnasium.make(env_id, **settings).unwrapped)
+def one(env_id: str, **settings: Any) -> Any:
+    return gymnasium.make(env_id, **settings).unwrapped
 
 
-def many(env_id: str, n: int = 33, **settings: Any) -> JourneyVectorEnv:
-    return cast(JourneyVectorEnv, gymnasium.make_vec(env_id, num_envs=n, **settings).unwrapped)
+def many(env_id: str, n: int = 33, **settings: Any) -> Any:
+    return gymnasium.make_vec(env_id, num_envs=n, **settings).unwrapped
 
 
 def pick(info: dict[str, Any], period: int, customer: int = 0) -> int:
@@ -56,7 +57,9 @@ def journey(env: JourneyEnv, **reset: Any) -> list[tuple[Any, ...]]:
     return steps
 
 
-def crowd(env: JourneyVectorEnv, periods: int, seed: int | None = 3):
+def crowd(
+    env: JourneyVectorEnv, periods: int, seed: int | None = 3
+) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     """Steps of a batch, each with the mask that stood before it."""
     observations, info = env.reset(seed=seed)
     places = np.arange(env.num_envs, dtype=np.uint64)
@@ -68,7 +71,7 @@ def crowd(env: JourneyVectorEnv, periods: int, seed: int | None = 3):
         yield mask, step
 
 
-def leaves(data: Any) -> list[np.ndarray]:
+def leaves(data: Any) -> list[Any]:
     """All arrays within what an environment returned."""
     if isinstance(data, dict):
         return [leaf for part in data.values() for leaf in leaves(part)]
@@ -81,7 +84,7 @@ def leaves(data: Any) -> list[np.ndarray]:
 
 def kernel_versions() -> int:
     """How many variants of the kernel Numba has compiled or loaded in this process."""
-    return len(getattr(kernel.step_tiles, "signatures", ()))
+    return sum(len(getattr(part, "signatures", ())) for part in vars(kernel).values())
 
 
 # --- the checkers of Gymnasium and Stable-Baselines3 ----------------------------------------------
@@ -93,9 +96,7 @@ def test_gymnasium_finds_no_fault(env_id, observe):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         if observe == "everything":  # raw hidden quantities have no bounds, and Gymnasium says so
-            warnings.filterwarnings(
-                "ignore", message=".*Box observation space m(ax|in)imum value.*"
-            )
+            warnings.filterwarnings("ignore", message=".*observation space m(ax|in)imum value.*")
         check_env(one(env_id, observe=observe))
 
 
@@ -276,7 +277,7 @@ def test_showing_everything_adds_hidden_columns_and_changes_nothing_else(env_id)
     for plain, full in zip(journey(records, seed=8), journey(everything, seed=8), strict=True):
         assert np.array_equal(plain[0], full[0][:n])
         assert plain[1:4] == full[1:4]
-    assert everything.observation_space.contains(full[0])
+        assert everything.observation_space.contains(full[0])
 
 
 # --- money ----------------------------------------------------------------------------------------
@@ -319,14 +320,15 @@ def test_income_is_never_negative_and_costs_never_positive(env_id):
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_a_journey_is_truncated_exactly_at_the_horizon(env_id):
-    env = one(env_id)
-    horizon = env.scenario.horizon
-    for customer in range(8):
-        steps = journey(env, seed=3, options={"customer": customer})
-        *before, (_, _, terminated, truncated, _) = steps
-        assert not any(step[2] or step[3] for step in before)
-        assert terminated != truncated
-        assert truncated == (len(steps) == horizon and not terminated)
+    for env in (one(env_id), one(env_id, overrides={"leaving.period_scale": 0.0})):
+        horizon, may_end = env.scenario.horizon, env.scenario.leaving.period_scale > 0
+        for customer in range(8):
+            steps = journey(env, seed=3, options={"customer": customer})
+            *before, (_, _, terminated, truncated, _) = steps
+            assert not any(step[2] or step[3] for step in before)
+            assert terminated != truncated
+            assert truncated == (len(steps) == horizon and not terminated)
+            assert not terminated or (may_end and env.scenario.contract.enabled)
 
 
 @pytest.mark.parametrize("env_id", IDS)
@@ -357,6 +359,9 @@ def test_only_a_cancelled_contract_terminates_a_journey(env_id):
     else:
         assert not ended.any()  # everybody has left, and nobody says so
         assert not env.population.read("alive").any()
+        _, _, terminated, truncated, _ = env.step(np.zeros(50, dtype=int))
+        assert truncated.all()  # until the horizon
+        assert not terminated.any()
 
 
 # --- forbidden actions ----------------------------------------------------------------------------
@@ -501,7 +506,7 @@ def test_an_error_about_an_action_names_the_place_the_rule_and_the_value():
 
 def test_a_step_before_the_first_reset_is_refused():
     for env, action in ((one(IDS[0]), 0), (many(IDS[0], 2), [0, 0])):
-        with pytest.raises(EpisodeError) as error:
+        with pytest.raises(EpisodeError, match="before the first reset") as error:
             env.step(action)
         one_line(error)
 
@@ -654,20 +659,17 @@ def test_a_number_of_threads_below_one_is_refused(threads):
 
 @pytest.mark.parametrize("observe", ["hidden", "Records", "", None, 3], ids=repr)
 def test_nothing_else_can_be_observed(observe):
-    for make in (lambda: JourneyEnv(observe=observe), lambda: JourneyVectorEnv(2, observe=observe)):
+    for make in (JourneyEnv, JourneyVectorEnv):
         with pytest.raises(PolicyError, match="observe") as error:
-            make()
+            make(observe=observe)
         one_line(error)
 
 
 @pytest.mark.parametrize("mode", ["human", "ANSI", "", 3], ids=repr)
 def test_an_unknown_way_to_render_is_refused_at_once(mode):
-    for make in (
-        lambda: JourneyEnv(render_mode=mode),
-        lambda: JourneyVectorEnv(2, render_mode=mode),
-    ):
+    for make in (JourneyEnv, JourneyVectorEnv):
         with pytest.raises(PolicyError, match="render_mode") as error:
-            make()
+            make(render_mode=mode)
         one_line(error)
 
 
@@ -759,8 +761,9 @@ def test_what_one_customer_returned_is_never_changed_by_later_steps(env_id):
     assert all(np.array_equal(leaf, copy) for leaf, copy in kept)
 
 
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
 @pytest.mark.parametrize("env_id", IDS)
-def test_what_a_caller_writes_into_returned_arrays_changes_nothing(env_id):
+def test_what_a_caller_writes_into_returned_arrays_changes_nothing(env_id, mode):
     def spoil(data: Any) -> None:
         for leaf in leaves(data):
             if isinstance(leaf, np.void):
@@ -769,20 +772,22 @@ def test_what_a_caller_writes_into_returned_arrays_changes_nothing(env_id):
             else:
                 leaf[...] = np.ones((), dtype=leaf.dtype)
 
-    envs, twins = many(env_id, 8), many(env_id, 8)
-    env, twin = one(env_id), one(env_id)
+    nobody_leaves = {"leaving.period_scale": 0.0, "horizon": 13}
+    settings: dict[str, Any] = {"autoreset_mode": mode, "overrides": nobody_leaves}
+    envs, twins = many(env_id, 8, **settings), many(env_id, 8, **settings)
+    env, twin = (one(env_id, overrides=nobody_leaves) for _ in range(2))
     spoil([envs.reset(seed=0), env.reset(seed=0)])
     twins.reset(seed=0)
     twin.reset(seed=0)
     generator = np.random.default_rng(0)
-    for _ in range(12):
+    for _ in range(13 if mode == AutoresetMode.DISABLED else 30):
         actions = generator.integers(envs.scenario.n_actions, size=8)
         spoiled, expected = envs.step(actions), twins.step(actions)
         alone, expected_alone = env.step(actions[0]), twin.step(actions[0])
         assert data_equivalence(spoiled, expected, exact=True)
         assert data_equivalence(alone[:4], expected_alone[:4], exact=True)
-        spoil([spoiled, alone])
         over = alone[2] or alone[3]
+        spoil([spoiled, alone])
         if over:
             spoil(env.reset())
             twin.reset()
@@ -834,16 +839,33 @@ def test_a_copy_goes_its_own_way_from_the_same_place(env_id, render_mode):
     assert np.array_equal(env.reset()[0], again.reset()[0])
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("env_id", IDS)
-def test_a_copied_batch_goes_its_own_way_from_the_same_place(env_id):
-    envs = many(env_id, 7, threads=1)
-    envs.reset(seed=3)
-    envs.step(np.ones(7, dtype=int))
+def test_a_copied_batch_goes_its_own_way_from_the_same_place(env_id, threads):
+    n = 100
+    envs, twins = many(env_id, n, threads=threads), many(env_id, n, threads=threads)
+    for each in (envs, twins):
+        each.reset(seed=3)
+        each.step(np.ones(n, dtype=int))
     copies = deepcopy(envs)
+    astray = deepcopy(envs)
+    del envs  # a copy must not live on the memory of its original
     for action in (0, 1, 2):
-        expected = deepcopy(envs).step(np.full(7, action))
-        assert data_equivalence(copies.step(np.full(7, action)), expected, exact=True)
-        envs.step(np.full(7, action))
+        astray.step(np.full(n, 1))
+        expected = twins.step(np.full(n, action))
+        assert data_equivalence(copies.step(np.full(n, action)), expected, exact=True)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_a_partial_reset_shows_the_others_what_they_saw_last(env_id):
+    nobody_leaves = {"leaving.period_scale": 0.0}
+    envs = many(env_id, 50, autoreset_mode="Disabled", overrides=nobody_leaves)
+    *_, (_, (observations, _, _, _, info)) = crowd(envs, 4)
+    begun = np.arange(50) % 3 == 0
+    again, told = envs.reset(options={"reset_mask": begun})
+    assert np.array_equal(again[~begun], observations[~begun])
+    assert np.array_equal(told["action_mask"][~begun], info["action_mask"][~begun])
+    assert not np.array_equal(again[begun], observations[begun])
 
 
 # --- rendering ------------------------------------------------------------------------------------
@@ -896,7 +918,7 @@ def test_every_customer_of_a_batch_has_a_journey_to_read(mode):
         3, "retail", overrides=["horizon=4"], render_mode="ansi", autoreset_mode=mode
     )
     env.reset(seed=1)
-    lengths = []
+    lengths, texts = [], ("", "", "")
     for _ in range(7):
         env.step([0, 1, 2])
         texts = env.render()

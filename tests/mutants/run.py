@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FAULTS = Path(__file__).with_name("faults.toml")
-COPIED = ("nba_gym", "agents", "experiments", "tests", "pyproject.toml")
+COPIED = ("nba_gym", "agents", "experiments", "tests", "pyproject.toml", "benchmarks")
 
 
 @dataclass(frozen=True)

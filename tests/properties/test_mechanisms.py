@@ -69,6 +69,7 @@ EVERYWHERE = {
     "strain_felt": st.floats(0.0, 1e31),
     "tolerance": positive,
     "total": st.floats(0.0, 1e305),
+    "utility": st.floats(-1e3, 1e3),
     "weight": amount,
 }
 ONLY_IN = {
@@ -223,6 +224,7 @@ NEVER_FALLS = [
     ("update_fatigue", "fatigue"),
     ("update_fatigue", "intrusion"),
     ("discontent", "strain_felt"),
+    ("purchase_weight", "utility"),
 ]
 NEVER_RISES = [
     ("strain", "tolerance"),
@@ -364,6 +366,7 @@ def test_a_coefficient_at_zero_switches_its_mechanism_off_exactly(name, off, inp
 
 
 NOTHING: list[tuple[str, dict[str, float]]] = [
+    ("purchase_weight", {"alive": 0.0}),
     ("notice_probability", {"reach": 0.0}),
     ("notice_probability", {"alive": 0.0}),
     ("opt_out_probability", {"scale": 0.0}),
@@ -380,6 +383,7 @@ NOTHING: list[tuple[str, dict[str, float]]] = [
     ("leaving_probability", {"scale": 0.0}),
     ("leaving_probability", {"possible": 0.0}),
     ("problem_probability", {"hazard": 0.0, "problem": 0.0}),
+    ("problem_probability", {"alive": 0.0, "problem": 0.0}),
     ("visit_probability", {"scale": 0.0}),
     ("basket_probability", {"rate": 0.0}),
     ("referral_probability", {"rate": 0.0}),

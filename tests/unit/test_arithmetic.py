@@ -198,8 +198,8 @@ def test_bits_are_counted_among_the_lowest_32():
 
 
 def test_clip01_holds_within_zero_and_one_and_passes_on_what_is_not_a_number():
-    given = [-math.inf, -1e-300, 0.0, 0.25, 1.0, 1.0 + LAST_BIT, math.inf]
-    assert [clip01(x) for x in given] == [0.0, 0.0, 0.0, 0.25, 1.0, 1.0, 1.0]
+    given = [-math.inf, -1e-300, 0.0, 1e-9, 0.25, 1 - 1e-9, 1.0, 1.0 + LAST_BIT, math.inf]
+    assert [clip01(x) for x in given] == [0.0, 0.0, 0.0, 1e-9, 0.25, 1 - 1e-9, 1.0, 1.0, 1.0]
     assert math.isnan(clip01(math.nan))
 
 

@@ -113,6 +113,8 @@ BY_HAND = [
         log_reference=math.log(0.9),
         loss_aversion=1.5,
     ),
+    # a small loss is a loss
+    by_hand("price_term", 0.03, log_price=-0.02, log_reference=-0.04, loss_aversion=1.5),
     by_hand("price_term", 0.0, log_price=-0.5, log_reference=-0.5, loss_aversion=1.5),
     by_hand(
         "base_utility",
@@ -140,6 +142,8 @@ BY_HAND = [
     by_hand(
         "persuasion", 0.5, by_offer=1.0, by_pressure=2.0, speaks_to=0.5, pressure=0.25, basket=0.0
     ),
+    by_hand("purchase_weight", 3.0, alive=1.0, utility=math.log(3.0)),
+    by_hand("purchase_weight", 0.0, alive=0.0, utility=math.log(3.0)),
     by_hand("purchase_probability", 0.75, total=3.0, counted=0.0),
     by_hand("purchase_probability", 0.5, total=LN2, counted=1.0),
     by_hand("poisson_point", 0.75, n=2, total=3.0, point_before=0.5),
@@ -196,6 +200,10 @@ BY_HAND = [
         relief=0.5,
         relevance=0.5,
     ),
+    # a small discount is remembered as well
+    by_hand(
+        "update_reference", 0.13, reference=0.2, learn=0.5, forget=0.25, discount=0.06, noticed=1.0
+    ),
     by_hand(
         "update_reference", 0.3, reference=0.2, learn=0.5, forget=0.25, discount=0.4, noticed=1.0
     ),
@@ -243,6 +251,7 @@ BY_HAND = [
     ),
     by_hand("wake_up", 2.0, by_wake_up=4.0, outbound=1.0, loyalty=0.25),
     by_hand("wake_up", 0.0, by_wake_up=4.0, outbound=1.0, loyalty=0.5),
+    by_hand("wake_up", 0.0, by_wake_up=4.0, outbound=1.0, loyalty=0.501),
     by_hand("wake_up", 0.0, by_wake_up=4.0, outbound=1.0, loyalty=0.75),
     by_hand("wake_up", 0.0, by_wake_up=4.0, outbound=0.0, loyalty=0.25),
     by_hand(
@@ -253,7 +262,8 @@ BY_HAND = [
     ),
     by_hand("problem_probability", 0.1, hazard=0.1, problem=0.0, alive=1.0),
     by_hand("problem_probability", 1.0, hazard=0.1, problem=1.0, alive=1.0),
-    by_hand("problem_probability", 0.0, hazard=0.1, problem=1.0, alive=0.0),
+    by_hand("problem_probability", 0.0, hazard=0.1, problem=0.0, alive=0.0),
+    by_hand("problem_probability", 1.0, hazard=0.1, problem=1.0, alive=0.0),
     # odds -2 + 1/2 + 2 - 4 * 1/8 = 0
     by_hand(
         "visit_probability",
@@ -326,14 +336,16 @@ def test_poisson_points_are_those_of_the_distribution_and_sum_to_one(total):
 
 
 def test_more_purchases_than_counted_are_as_unlikely_as_the_docstring_says():
-    assert stats.poisson.sf(purchase.MOST_PURCHASES, 1.0) == pytest.approx(1e-15, rel=0.15)
+    assert stats.poisson.sf(purchase.MOST_PURCHASES, 1.0) == pytest.approx(1e-15, rel=0.15, abs=0)
 
 
 @pytest.mark.parametrize("total", [1e-6, 0.3, 2.0])
 @pytest.mark.parametrize("dropout", [1e-3, 0.25, 1.0])
 def test_expected_purchases_have_their_closed_form(total, dropout):
     closed = -math.expm1(-dropout * total) / dropout
-    assert purchase.expected_purchases(total, dropout, 1.0) == pytest.approx(closed, rel=1e-9)
+    assert purchase.expected_purchases(total, dropout, 1.0) == pytest.approx(
+        closed, rel=1e-9, abs=0
+    )
 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 7])

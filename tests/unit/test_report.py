@@ -3,17 +3,27 @@
 import re
 from dataclasses import dataclass, replace
 from html import unescape
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from nba_gym.errors import DataError, MissingExtraError, PolicyError
 from nba_gym.evaluation import Comparison, Rollout, compare
 from nba_gym.evaluation.report import write_report
 from nba_gym.evaluation.report.answer import digits_for, find_answer, find_roles, number
 from nba_gym.evaluation.report.figure import Stage, policy_styles
-from nba_gym.evaluation.report.journeys import behaviour_figure, smoothed, survival_gap
+from nba_gym.evaluation.report.journeys import (
+    behaviour_figure,
+    smoothed,
+    survival_figure,
+    survival_gap,
+)
+from nba_gym.evaluation.report.money import value_figure
+from nba_gym.evaluation.report.painters import Line, Row, paint_levels, paint_lines, paint_stacks
+from nba_gym.evaluation.report.svg import Style
 from nba_gym.evaluation.rollout import StateCounts
 from nba_gym.evaluation.statistics import Interval
 from nba_gym.policies import NoContact, UniformRandom
@@ -308,9 +318,10 @@ def test_a_privileged_agent_is_called_so():
 
 def test_fair_policies_that_did_better_than_the_subject_are_named():
     answer = answer_of(comparison_of({"agent": 1.0, "rival": 4.0, "twin": 1.01, "weak": 0.0}))
+    better = next(text for text in answer.details if text.startswith("Better than agent: "))
+    assert re.fullmatch(r"Better than agent: rival \+\d\.\d\d EUR \([^,]*\)\.", better)
     text = " ".join(answer.details)
-    assert "Better than agent: rival +" in text
-    assert "not told apart from it: twin" in text
+    assert "not told apart from it: twin." in text
     assert "weak" not in text
 
 
@@ -404,6 +415,19 @@ def test_smoothing_averages_a_period_with_those_before_it():
     assert smoothed(series, 4)[:, 0].tolist() == [4.0, 2.0, 2.0, 2.0, 3.0]
 
 
+def test_where_nobody_leaves_no_axis_goes_beyond_a_hundred_per_cent():
+    comparison = comparison_of({"agent": 1.0})
+    stays = {"alive": np.ones(RETAIL.horizon), "lifetime": np.full(N, float(RETAIL.horizon))}
+    runs = {name: replace(run, **stays) for name, run in comparison.rollouts.items()}
+    stage = Stage.of(replace(comparison, rollouts=runs), find_roles(comparison, None, ()))
+    share, gap = (
+        words(ElementTree.fromstring(panel)) for _, panel in survival_figure(stage).panels
+    )
+    assert "100" in share
+    assert not {"102", "102.5", "105"} & set(share)
+    assert {"−1", "0", "1"} <= set(gap)
+
+
 def test_behaviour_shows_shares_that_sum_to_a_hundred():
     comparison = comparison_of({"agent": 1.0})
     stage = Stage.of(comparison, find_roles(comparison, None, ()))
@@ -416,6 +440,40 @@ def test_behaviour_shows_shares_that_sum_to_a_hundred():
     assert {"26 weeks", "no purchase for"} <= set(told)
     shares = [100.0 * i / 21.0 for i in range(7) if StateCounts.KINDS[i] in kinds]
     assert [word for word in told if word.isdigit()] == [f"{share:.0f}" for share in shares]
+
+
+def test_bars_stack_earnings_right_of_zero_and_costs_left():
+    axes: Any = Figure().add_subplot()
+    parts, look = np.array([[5.0, -1.0, 2.0, -3.0]]), Style("ink", "D")
+    rows = [Row(0.0, Interval(3.0, 2.0, 4.0), look, "agent")]
+    paint_stacks(axes, parts, [Style(f"line{i}") for i in range(4)], rows, "money")
+    bars = [patch.get_bbox().intervalx.tolist() for patch in axes.patches]
+    spans = sorted(sorted(bar) for bar in bars if bar[0] != bar[1])
+    assert spans == [[-4.0, -1.0], [-1.0, 0.0], [0.0, 5.0], [5.0, 7.0]]
+    drawn = [np.asarray(line.get_xdata()).tolist() for line in axes.lines]
+    assert [2.0, 4.0] in drawn
+    assert [3.0] in drawn
+
+
+def test_value_figure_draws_the_numbers_of_the_table():
+    comparison = comparison_of({"agent": 3.0})
+    stage = Stage.of(comparison, find_roles(comparison, None, ()))
+    told = [words(ElementTree.fromstring(drawing)) for _, drawing in value_figure(stage).panels]
+    row = comparison.table.row(0, named=True)
+    assert row["policy"] == "agent"
+    assert f"{row['value']:.1f}" in told[0]
+    assert f"+{row['difference']:.2f}" in told[1]
+
+
+def test_learning_curve_is_drawn_with_its_interval_and_levels():
+    axes, look = Figure().add_subplot(), Style("agent", "o")
+    x, y = np.arange(3.0), np.array([1.0, 2.0, 3.0])
+    paint_lines(axes, [Line(x, y, look, (y - 0.5, y + 1.0))], "steps", "value")
+    paint_levels(axes, [(2.5, look)])
+    band = axes.collections[0].get_paths()[0].get_extents()
+    assert (band.y0, band.y1) == (0.5, 4.0)
+    heights = [np.asarray(line.get_ydata()).tolist() for line in axes.lines]
+    assert heights == [[1.0, 2.0, 3.0], [2.5, 2.5]]
 
 
 def test_looks_tell_policies_apart_and_follow_roles(gains):

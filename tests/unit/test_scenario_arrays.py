@@ -93,6 +93,30 @@ def test_a_row_of_the_catalogue_holds_what_the_file_says(small):
     np.testing.assert_array_equal(service, row)
 
 
+KINDS = {
+    "inform": {"A_INFORM": 0.6},
+    "offer": {"A_OFFER": 1.0},
+    "service": {"A_CARE": 0.6, "A_SERVICE": 0.6},
+    "reward": {"A_CARE": 0.6},
+    "ask": {"A_ASK": 1.0},
+    "retain": {"A_OFFER": 1.0, "A_RETAIN": 1.0},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_action_has_its_own_effects(kind, small):
+    path = "actions.web_service"
+    row = pack(load_scenario(small, {f"{path}.kind": kind, f"{path}.needs.gifts": 0.5})).actions[2]
+    columns = {name for effects in KINDS.values() for name in effects}
+    expected = dict.fromkeys(columns, 0.0) | KINDS[kind]
+    assert {name: row[getattr(parameters, name)] for name in columns} == expected
+
+
+def test_keeping_a_customer_without_naming_needs_is_no_offer(small):
+    row = pack(load_scenario(small, {"actions.web_service.kind": "retain"})).actions[2]
+    assert (row[parameters.A_RETAIN], row[parameters.A_OFFER]) == (1.0, 0.0)
+
+
 NAMES_IN_THE_WORLD = {
     "purchase.intercept": "purchase_intercept",
     "leaving.period_scale": "leave_scale",
@@ -152,7 +176,7 @@ ELSEWHERE = ("purchase.transaction_shape", "engagement.total_window")
 def test_the_world_holds_every_number_of_the_mechanisms_under_its_name(small):
     """Each gets a value of its own: a coefficient packed into another's place is noticed."""
     fractions, counts = iter(np.linspace(0.001, 0.499, 100).tolist()), iter(range(3, 20))
-    changes: dict[str, float] = {"cycle": 53, "horizon": 77}
+    changes: dict[str, float] = {"cycle": 53, "horizon": 77, "contract.enabled": True}
     for table in MECHANISMS:
         for name, field in type(getattr(small, table)).model_fields.items():
             if field.annotation in (int, float):
@@ -162,7 +186,7 @@ def test_the_world_holds_every_number_of_the_mechanisms_under_its_name(small):
     changes["need_dynamics.signal_true"] = 0.75  # never below signal_false
     world = pack(load_scenario(small, changes)).world[0]
     for path, value in changes.items():
-        if path not in ELSEWHERE:
+        if path not in (*ELSEWHERE, "contract.enabled"):
             assert world[NAMES_IN_THE_WORLD.get(path, path.split(".")[-1])] == value, path
 
 

@@ -93,7 +93,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "number for a table": ({"traits.spend": 3}, "traits.spend must be a table, got 3"),
     "number for a row": ({"channels": [1]}, "channels.0 must be a table, got 1"),
-    "long value": ({"title": list(range(99))}, "title must be text, got [0, 1, 2, 3, 4, 5, 6"),
+    "long value": (
+        {"title": list(range(99))},
+        "title must be text, got [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16...",
+    ),
     "missing parameter": (
         {"traits.spend": {"family": "gamma", "shape": 2.0}},
         "traits.spend.rate must be given, got nothing",
@@ -146,6 +149,15 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "offer of nothing": (
         {"actions.email_offer.needs": {}},
         "actions.email_offer.needs must name at least one need for an offer, got none",
+    ),
+    "discount without an offer": (
+        {"actions.web_service.discount": 0.25},
+        "actions.web_service.discount must be 0 unless an offer or retain action names needs, "
+        "got 0.25 on service",
+    ),
+    "margin without a contract": (
+        {"contract.recurring_margin": 2.5},
+        "contract.recurring_margin must be 0 unless contract.enabled, got 2.5",
     ),
     "unknown rule": (
         {"actions.email_offer.suitability": ["no_complant"]},
@@ -248,7 +260,7 @@ def test_a_mistake_is_told_in_one_line_with_field_rule_value_and_file(mistake, s
     text = complaint(small_file, overrides)
     assert text.startswith(expected)
     assert text.endswith(" (small.toml)")
-    if "choose from" not in text and "long" not in mistake:
+    if "choose from" not in text:
         assert text == f"{expected} (small.toml)"
 
 

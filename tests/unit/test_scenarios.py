@@ -1,6 +1,7 @@
 """Scenarios load, extend one another, can be overridden, and are described by their schema."""
 
 import math
+import re
 from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
@@ -142,7 +143,10 @@ def test_the_hash_is_that_of_the_values_whatever_the_file_looks_like(small, smal
     assert int(digest, 16) >= 0
     whole_number = small_text.replace("price = 2.0", "price = 2")
     other_order = 'title = "A small shop"\n' + small_text.replace('title = "A small shop"\n', "")
-    for text in (small_text, whole_number, other_order):
+    rows = re.findall(r"^arrival.*\n", small_text, re.MULTILINE)[-2:]
+    rows_turned = small_text.replace("".join(rows), "".join(rows[::-1]))
+    assert rows_turned != small_text
+    for text in (small_text, whole_number, other_order, rows_turned):
         assert scenario_hash(load_scenario(write(text))) == digest
     assert scenario_hash(Scenario.model_validate(small.model_dump(mode="json"))) == digest
 

@@ -124,8 +124,12 @@ def survival_figure(stage: Stage) -> Figure:
     time = f"{plural(stage.period)} since acquisition"
 
     def draw(key: str, lines: list[Line], what: str, unit: str) -> str:
+        lowest, highest = (90.0, 101.0) if lines is shares else (-1.0, 1.0)
+
         def paint(axes: Any) -> None:
             paint_lines(axes, lines, time, stacked(what, unit, 34))
+            bottom, top = axes.get_ylim()  # where nobody leaves, these would be about nothing
+            axes.set_ylim(min(bottom, lowest), highest if lines is shares else max(top, highest))
 
         return panel(key, f"Customers who have not left: {what} by {time}", paint)
 
@@ -134,8 +138,8 @@ def survival_figure(stage: Stage) -> Figure:
         ("Paired difference", draw("alivegap", gaps, stage.versus, "percentage points")),
     ]
     caption = (
-        "Who has left is known to the simulator only; no policy but a privileged one sees it. "
-        "Bands are 95 % intervals over customers"
+        "Who has left is gone for good, whether or not the firm can see it. Bands are 95 % "
+        "intervals over customers"
     )
     caption += f", drawn for {' and '.join(stage.roles.shown)} only." if crowded else "."
     return Figure("Who stays", caption, panels, stage.legend)
@@ -184,7 +188,7 @@ def contact_figure(stage: Stage) -> Figure:
     legend = [(style, readable(channels[c].name)) for style, c in zip(styles, used, strict=True)]
     caption = (
         f"Outbound contacts per customer and {stage.period}, stacked by channel; means of "
-        f"{SMOOTHING} {plural(stage.period)} over all customers, also those who left in silence."
+        f"{SMOOTHING} {plural(stage.period)} over all customers, also those who have left."
     )
     return Figure("Who is contacted", caption, panels, legend, small=True)
 

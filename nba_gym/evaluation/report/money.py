@@ -47,8 +47,8 @@ def value_figure(stage: Stage) -> Figure:
         ("Paired difference", draw("gap", gaps, stage.versus, True)),
     ]
     caption = (
-        "Means with 95 % intervals over customers. The values' intervals are wide because "
-        "customers differ. The difference is taken customer by customer, on the same luck: it is "
+        "Means with 95 % intervals over customers. How much customers differ widens the intervals "
+        "of the values only: the difference is taken customer by customer, on the same luck. It is "
         "the fair comparison, and one whose interval includes 0 decides nothing."
     )
     return Figure("Value per customer", caption, panels, [])

@@ -32,7 +32,7 @@ _STAND_IN = {name: f"#fa07{i:02x}" for i, name in enumerate(COLOURS)}
 _VARIABLE = {stand_in: f"var(--{name})" for name, stand_in in _STAND_IN.items()}
 _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
-    
+    "svg.hashsalt": "nba_gym",
     "text.parse_math": False,
     "font.family": ["DejaVu Sans"],
     "font.size": 12.0,

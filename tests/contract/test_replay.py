@@ -1,0 +1,60 @@
+"""A replayed event log gives what the simulation gave, to the bit."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from nba_gym.customer import kernel
+from nba_gym.customer.population import Population
+from nba_gym.errors import DataError
+from nba_gym.evaluation import record_journeys
+from nba_gym.policies import UniformRandom
+from nba_gym.records.log import read_log, write_log
+from nba_gym.replay import replay
+from nba_gym.scenario.load import load_scenario, preset_names
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_replayed_log_gives_the_same_observations_masks_and_money(name, tmp_path):
+    scenario, n, seed = load_scenario(name), 200, 3
+    written = record_journeys(UniformRandom(), scenario, n, seed)
+    write_log(written, scenario, tmp_path)
+    log = read_log(tmp_path, scenario)
+    again = replay(log, scenario)
+    people = Population(scenario, n)
+    seeds = np.full(n, seed, dtype=np.uint64)
+    people.begin(np.ones(n, dtype=bool), seeds, np.arange(n, dtype=np.uint64))
+    for t in range(scenario.horizon):
+        np.testing.assert_array_equal(again.observations[t], people.out.observations)
+        np.testing.assert_array_equal(again.masks[t], people.out.masks)
+        out = people.step(log.events[t, :, 0].astype(np.int64), kernel.DISABLED)
+        np.testing.assert_array_equal(again.ledger[t], out.ledger)
+        np.testing.assert_array_equal(again.rewards[t], out.rewards)
+    np.testing.assert_array_equal(again.observations[-1], people.out.observations)
+
+
+def test_the_rows_of_a_log_may_come_in_any_order(tmp_path):
+    scenario = load_scenario("control")
+    log = record_journeys(UniformRandom(), scenario, 20, 1)
+    _, events = write_log(log, scenario, tmp_path)
+    pl.read_parquet(events).sample(fraction=1.0, shuffle=True, seed=0).write_parquet(events)
+    np.testing.assert_array_equal(read_log(tmp_path, scenario).events, log.events)
+
+
+def test_a_damaged_log_is_refused_with_its_column(tmp_path):
+    scenario = load_scenario("control")
+    _, events = write_log(record_journeys(UniformRandom(), scenario, 5, 1), scenario, tmp_path)
+    whole = pl.read_parquet(events)
+    for broken, words in (
+        (whole.drop("list_spend"), "list_spend"),
+        (whole.with_columns(pl.col("sent").cast(pl.String)), "sent"),
+        (whole.with_columns(pl.lit(float("nan")).alias("visit")), "visit"),
+        (whole.head(whole.height - 1), "periods"),
+        (pl.concat([whole, whole.head(1)]), "unique"),
+    ):
+        broken.write_parquet(events)
+        with pytest.raises(DataError, match=words) as error:
+            read_log(tmp_path, scenario)
+        assert "\n" not in str(error.value)
+    with pytest.raises(DataError, match=r"births\.parquet"):
+        read_log(tmp_path / "nowhere", scenario)
