@@ -26,17 +26,41 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba  # pyright: ignore[reportMissingTypeStubs]
+import numpy as np
 from llvmlite import ir  # pyright: ignore[reportMissingTypeStubs]
 from numba import types  # pyright: ignore[reportMissingTypeStubs]
 from numba.core import compiler  # pyright: ignore[reportMissingTypeStubs]
-from numba.extending import intrinsic  # pyright: ignore[reportMissingTypeStubs]
+from numba.extending import intrinsic, overload  # pyright: ignore[reportMissingTypeStubs]
 
 _carray, _config = cast(Any, numba).carray, cast(Any, numba).config
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def _weak(constant: Any) -> Any:
+    """A literal in the lowest precision that holds it exactly."""
+    if type(constant) is not float:
+        return constant
+    single = np.float32(constant)
+    return single if float(single) == constant else np.float64(constant)
+
+
+def _with_weak_literals(function: F) -> F:
+    """Let literals such as 1.0 or 0.5 take the precision of the numbers they meet.
+
+    A Python literal counts as double precision, so a single ``1.0 - x`` would turn everything that
+    follows into it. Literals that single precision holds exactly are therefore stored in it: next
+    to a double they are the same number, next to a single they leave it one. Equations stay free of
+    casts and run in the precision of what they are given.
+    """
+    code = function.__code__  # pyright: ignore[reportFunctionMemberAccess]
+    weak = code.replace(co_consts=tuple(map(_weak, code.co_consts)))
+    function.__code__ = weak  # pyright: ignore[reportFunctionMemberAccess]
+    return function
+
+
 def scalar(function: F) -> F:
     """Compile a pure function of numbers and inline it into every caller."""
+    function = _with_weak_literals(function)
     compile_ = cast(Any, numba).njit(forceinline=True, error_model="numpy", fastmath=False)
     return cast(F, compile_(function))
 
@@ -58,6 +82,7 @@ def stage(function: F) -> F:
     what it writes changes what it reads, and may work on several lanes at a time. Pass the block of
     a need or channel in from outside (``need_block``): cut out inside, it counts as an overlap.
     """
+    function = _with_weak_literals(function)
     compile_ = cast(Any, numba).njit(
         error_model="numpy", fastmath=False, pipeline_class=_WithoutAliases
     )
@@ -66,8 +91,32 @@ def stage(function: F) -> F:
 
 def sequence(function: F) -> F:
     """Copy a function that only calls stages into its caller, so that it costs nothing."""
+    function = _with_weak_literals(function)
     compile_ = cast(Any, numba).njit(inline="always", error_model="numpy", fastmath=False)
     return cast(F, compile_(function))
+
+
+def by_precision(single: Callable[[Any], Any], double: Callable[[Any], Any]) -> Callable[..., Any]:
+    """One function of a number that has a form for each precision.
+
+    Args:
+        single: What to do with a number in single precision; compiled as ``scalar``.
+        double: What to do with any other.
+    """
+    if _config.DISABLE_JIT:
+        return lambda x: single(x) if isinstance(x, np.float32) else double(x)
+
+    def function(x: Any) -> Any:
+        raise NotImplementedError  # compiled code only; never called from Python
+
+    @overload(function, strict=False, jit_options={"forceinline": True, "error_model": "numpy"})
+    def choose(x: Any) -> Any:
+        if x == types.float32:
+            return lambda x: single(x)  # noqa: PLW0108  a function of Numba's own is no answer here
+        return lambda x: double(x)  # noqa: PLW0108
+
+    _ = choose
+    return function
 
 
 def entry(make: Callable[[str], F]) -> F:
@@ -126,6 +175,22 @@ def _fetcher(write: int) -> Any:
 
 
 _fetch, _fetch_to_write = _fetcher(0), _fetcher(1)
+
+
+@intrinsic
+def _set_bits(context: Any, word: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.ctpop(values[0])
+
+    return word(word), build
+
+
+def _set_bits_in_python(word: Any) -> Any:
+    return type(word)(int(word).bit_count())
+
+
+set_bits: Callable[[Any], Any] = _set_bits_in_python if _config.DISABLE_JIT else _set_bits
+"""Number of set bits in an unsigned word, as a word of the same kind."""
 
 
 @scalar

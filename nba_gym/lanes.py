@@ -1,10 +1,12 @@
 """The worktable: where the numbers of a small group of customers lie while a period is lived.
 
 The kernel takes ``LANES`` customers at a time ("a tile"). Whatever concerns them lies in rows of
-``LANES`` numbers, on sheets of five kinds:
+``LANES`` numbers, on sheets of six kinds:
 
 ``table``
-    what exists for one period only: events, luck, odds, money (double precision, scratch);
+    what exists for one period only: events, luck, odds (single precision, scratch);
+``purse``
+    the money of one period (double precision, scratch), so that sums of it are exact;
 ``kept``
     what is kept from one period to the next (single precision, worked on where it is stored);
 ``born``
@@ -19,7 +21,7 @@ channel lies in a block of its own: ``kept_need = need_kept(kept, k)``, ``kept_n
 Within a block every place is a constant, and a loop over lanes (``for j in range(used(width))``)
 has a length that the compiler knows to be a multiple of ``STEP``; that is what lets it work on
 several customers with one instruction while the equations stay scalar, and what keeps a single
-customer cheap. Stored numbers are widened (``wide``) before an equation sees them.
+customer cheap.
 
 The places are handed out by :class:`PlaceBook`, which also keeps what each quantity means. The
 visible half has its books in ``nba_gym.records.places``; the hidden half continues the numbering in
@@ -39,7 +41,7 @@ from nba_gym.compiled import scalar
 
 LANES = 64
 """Customers per tile. A power of two, so that a lane is found with a shift."""
-STEP = 8
+STEP = 16
 """Lanes are computed in groups of so many: as many as the widest processors take at once."""
 MAX_NEEDS = 8
 """Largest number of needs in a scenario."""
@@ -48,14 +50,15 @@ MAX_CHANNELS = 8
 
 Array = NDArray[Any]
 Kind = Literal["customer", "need", "channel"]
-Sheet = Literal["table", "kept", "born", "view", "bits"]
+Sheet = Literal["table", "purse", "kept", "born", "view", "bits"]
 
 ROOM: dict[Sheet, dict[Kind, int]] = {
     "table": {"customer": 112, "need": 28, "channel": 2},
+    "purse": {"customer": 7, "need": 0, "channel": 0},
     "kept": {"customer": 22, "need": 6, "channel": 3},
     "born": {"customer": 7, "need": 1, "channel": 1},
     "view": {"customer": 20, "need": 5, "channel": 4},
-    "bits": {"customer": 2, "need": 0, "channel": 1},
+    "bits": {"customer": 3, "need": 0, "channel": 1},
 }
 """Rows of each sheet: of a customer, of each need and of each channel."""
 
@@ -93,12 +96,6 @@ def used(width: int) -> int:
 def lanes_for(count: int) -> int:
     """Lanes to compute for ``count`` customers: the next multiple of ``STEP``."""
     return (count + STEP - 1) // STEP * STEP
-
-
-@scalar
-def wide(value: float) -> float:
-    """A stored number in double precision, the precision of all equations."""
-    return np.float64(value)
 
 
 @scalar
@@ -189,7 +186,7 @@ class Place:
     def absolute(self, n_needs: int, n_channels: int) -> list[int]:
         """Places of its rows on the sheet: one, or one a need or channel."""
         room = ROOM[self.sheet]
-        fixed = self.sheet in ("table", "view")
+        fixed = self.sheet in ("table", "purse", "view")
         needs = MAX_NEEDS if fixed else n_needs
         first = {
             "customer": 0,
@@ -237,25 +234,31 @@ class PlaceBook:
 
 TRAY_ROWS, SHEET_ROWS = 40, 256
 """Room for the card a lane picks, and for the observation of a lane."""
+CRADLE_SIZE = 64
+"""Room for the uniforms of one birth, and for its traits."""
 
 
 class Scratch:
     """The worktable of one thread.
 
     Attributes:
-        table: Quantities of one period, ``(TABLE_SIZE,)``.
+        table: Quantities of one period, ``(TABLE_SIZE,)``, float32.
+        purse: Money of one period, float64.
         view: Features, row by row, ``(VIEW_SIZE,)``, float32.
-        tray: Cards on their way to the table, ``(TRAY_ROWS * LANES,)``.
+        tray: Cards on their way to the table, ``(TRAY_ROWS * LANES,)``, float32.
+        cradle: Uniforms and traits of one birth, ``(2 * CRADLE_SIZE,)``, float64.
         sheet: Observations on their way to the outside, ``(SHEET_ROWS * LANES,)``, float32.
     """
 
     def __init__(self) -> None:
-        self.table = np.zeros(TABLE_SIZE)
+        self.table = np.zeros(TABLE_SIZE, dtype=np.float32)
+        self.purse = np.zeros(ROOM["purse"]["customer"] * LANES)
         self.view = np.zeros(VIEW_SIZE, dtype=np.float32)
-        self.tray = np.zeros(TRAY_ROWS * LANES)
+        self.tray = np.zeros(TRAY_ROWS * LANES, dtype=np.float32)
         self.sheet = np.zeros(SHEET_ROWS * LANES, dtype=np.float32)
+        self.cradle = np.zeros(2 * CRADLE_SIZE)
 
     @property
-    def arrays(self) -> tuple[Array, Array, Array, Array]:
+    def arrays(self) -> tuple[Array, Array, Array, Array, Array, Array]:
         """All of them, in the order above."""
-        return self.table, self.view, self.tray, self.sheet
+        return self.table, self.purse, self.view, self.tray, self.sheet, self.cradle

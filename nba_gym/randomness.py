@@ -27,6 +27,8 @@ _W0 = np.uint64(0x9E3779B9)
 _W1 = np.uint64(0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
+_ONE, _NINE = np.uint64(1), np.uint64(9)
+_STEP = np.float32(2.0**-24)
 
 ROUNDS = 10
 WORDS = 4
@@ -69,6 +71,12 @@ def philox(
 def uniform(word: np.uint64) -> float:
     """A number strictly between 0 and 1 from a 32-bit word, in steps of 2**-32."""
     return (np.float64(np.int64(word)) + 0.5) * 2.3283064365386963e-10
+
+
+@scalar
+def uniform_single(word: np.uint64) -> float:
+    """The same in single precision: an odd multiple of 2**-24, from the upper 23 bits."""
+    return np.float32(np.int32((word >> _NINE) << _ONE | _ONE)) * _STEP
 
 
 POLICY_KIND = np.uint64(0xFFFFFFFF)

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nba_gym.compiled import entry, stage
+from nba_gym.compiled import entry
 from nba_gym.engagement.rules import compile_rules, update_conditions, write_masks
-from nba_gym.lanes import LANES, Array, Scratch, row, rows_of
-from nba_gym.records import places
+from nba_gym.lanes import LANES, Array, Scratch, rows_of
 from nba_gym.records.catalogue import action_cards, look_up_records
 from nba_gym.records.events import BIRTH_EVENTS, event_places
 from nba_gym.records.features import feature_table, observe_history
@@ -25,7 +24,7 @@ from nba_gym.records.ledger import LINES, settle, write_ledger
 from nba_gym.records.log import EventLog
 from nba_gym.scenario.parameters import pack
 from nba_gym.scenario.schema import Scenario
-from nba_gym.turning import write_rows
+from nba_gym.turning import read_events, write_rows
 
 _N_LINES = len(LINES)
 
@@ -62,17 +61,6 @@ class Tables(NamedTuple):
     features: Array
 
 
-@stage
-def _put_rows(table: Array, at: Array, rows: Array, first: int, count: int) -> None:
-    """Lay rows of a log on the worktable, one customer a lane."""
-    for q in range(at.shape[0]):
-        lanes = row(table, at[q])
-        for j in range(LANES):
-            lanes[j] = 0.0
-        for j in range(count):
-            lanes[j] = rows[first + j, q]
-
-
 def _make_replay(digest: str) -> Callable[..., None]:
     def replay_tiles(
         births: Array,
@@ -83,6 +71,7 @@ def _make_replay(digest: str) -> Callable[..., None]:
         bits: Array,
         conditions: Array,
         table: Array,
+        purse: Array,
         view: Array,
         tray: Array,
     ) -> None:
@@ -94,19 +83,20 @@ def _make_replay(digest: str) -> Callable[..., None]:
         for t in range(-(-n // LANES)):
             first = t * LANES
             count = min(LANES, n - first)
-            _put_rows(table, tables.births, births, first, count)
+            read_events(births, tables.births, table, purse, first, count)
             for j in range(LANES):
                 begin_history(table, kept, bits, j, n_needs, n_channels)
             for period in range(events.shape[0] + 1):
                 if period > 0:
-                    _put_rows(table, tables.events, events[period - 1], first, count)
+                    read_events(events[period - 1], tables.events, table, purse, first, count)
                     look_up_records(table, tables.cards, tray, n_needs, LANES)
-                    settle(table, kept, tables.needs, world, LANES)
+                    settle(table, purse, kept, tables.needs, world, LANES)
                     at = (period - 1) * n + first
-                    write_ledger(table, ledger[at * _N_LINES :], rewards[at:], count)
-                    update_history(table, kept, bits, channels, world, n_needs, n_channels, LANES)
+                    write_ledger(purse, ledger[at * _N_LINES :], rewards[at:], count)
+                    update_history(
+                        table, purse, kept, bits, channels, world, n_needs, n_channels, LANES
+                    )
                 observe_history(
-                    table,
                     kept,
                     bits,
                     view,
@@ -121,7 +111,6 @@ def _make_replay(digest: str) -> Callable[..., None]:
                     kept,
                     bits,
                     conditions,
-                    row(table, places.ANY_CONTACT),
                     channels,
                     tables.windows,
                     tables.shut,
@@ -186,6 +175,7 @@ def replay(log: EventLog, scenario: Scenario) -> Replayed:
         np.zeros(rows_of("bits", k, c) * LANES, dtype=np.uint32),
         np.zeros(LANES, dtype=np.uint64),
         scratch.table,
+        scratch.purse,
         scratch.view,
         scratch.tray,
     )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.compiled import scalar, stage
-from nba_gym.lanes import LANES, NEED_SIZE, used
+from nba_gym.lanes import LANES, NEED_SIZE, TABLE_SIZE, used
 
 Array = NDArray[Any]
 
@@ -25,7 +25,7 @@ PIECE = 4
 _PIECE, _GROUP = np.uint64(PIECE), np.uint64(PIECE * LANES)
 
 
-def pad_cards(cards: NDArray[np.float64]) -> NDArray[np.float64]:
+def pad_cards(cards: NDArray[np.float32]) -> NDArray[np.float32]:
     """Cards, ``(n, any)``, widened with zeros to whole pieces."""
     missing = -cards.shape[1] % PIECE
     return np.ascontiguousarray(np.pad(cards, ((0, 0), (0, missing))))
@@ -110,6 +110,34 @@ def write_rows(sheet: Array, places: Array, out: Array, first: int, count: int) 
         lanes = sheet[places[f] : places[f] + LANES]
         for j in range(count):
             rows[j, f] = lanes[j]
+
+
+@stage
+def write_events(
+    table: Array, purse: Array, places: Array, out: Array, first: int, count: int
+) -> None:
+    """Copy events into rows of ``out``: from the worktable, or from ``TABLE_SIZE`` on the purse."""
+    rows = out[first : first + count]
+    for f in range(places.shape[0]):
+        at = places[f]
+        for j in range(count):
+            event = purse[at - TABLE_SIZE + j] if at >= TABLE_SIZE else np.float64(table[at + j])
+            rows[j, f] = event
+
+
+@stage
+def read_events(
+    rows: Array, places: Array, table: Array, purse: Array, first: int, count: int
+) -> None:
+    """The reverse: lay rows ``first ...`` on the worktable and in the purse, one a lane."""
+    for f in range(places.shape[0]):
+        at = places[f]
+        for j in range(LANES):
+            event = rows[first + j, f] if j < count else 0.0
+            if at >= TABLE_SIZE:
+                purse[at - TABLE_SIZE + j] = event
+            else:
+                table[at + j] = event
 
 
 @scalar

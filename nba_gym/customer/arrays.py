@@ -136,12 +136,12 @@ def open_rules(desk: Array) -> Rules:
     return Rules(
         _line(desk, 0, WORLD_TYPE),
         _sheet(desk, 1, np.float64),
-        _sheet(desk, 2, np.float64),
-        _sheet(desk, 3, np.float64),
+        _sheet(desk, 2, np.float32),
+        _sheet(desk, 3, np.float32),
         _sheet(desk, 4, np.float64),
-        _sheet(desk, 5, np.float64),
-        _sheet(desk, 6, np.float64),
-        _sheet(desk, 7, np.float64),
+        _sheet(desk, 5, np.float32),
+        _sheet(desk, 6, np.float32),
+        _sheet(desk, 7, np.float32),
         _line(desk, 8, np.float64),
         _line(desk, 9, np.float64),
         _cube(desk, 10, np.float64),
@@ -188,11 +188,13 @@ def open_outcome(desk: Array) -> Outcome:
 
 
 @scalar
-def open_scratch(desk: Array) -> tuple[Array, Array, Array, Array]:
-    """The worktable behind some addresses: table, view, tray and sheet."""
+def open_scratch(desk: Array) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """The worktable behind some addresses: table, purse, view, tray, sheet and cradle."""
     return (
-        _line(desk, 0, np.float64),
-        _line(desk, 1, np.float32),
-        _line(desk, 2, np.float64),
+        _line(desk, 0, np.float32),
+        _line(desk, 1, np.float64),
+        _line(desk, 2, np.float32),
         _line(desk, 3, np.float32),
+        _line(desk, 4, np.float32),
+        _line(desk, 5, np.float64),
     )

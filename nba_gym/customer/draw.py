@@ -66,7 +66,7 @@ from nba_gym.customer.purchase import (
 )
 from nba_gym.customer.service import reading
 from nba_gym.customer.traits import tabulated_quantile
-from nba_gym.lanes import need_block, need_kept, used, wide
+from nba_gym.lanes import need_block, need_kept, used
 from nba_gym.records.places import (
     ACCEPTED,
     ACT_ASK,
@@ -97,6 +97,7 @@ from nba_gym.scenario.parameters import NEED_PRICE, VISIT_SHARE, Array, World
 @sequence
 def draw_events(
     table: Array,
+    purse: Array,
     kept: Array,
     born: Array,
     needs: Array,
@@ -110,7 +111,7 @@ def draw_events(
     """Write the events of the period; ``respond`` and ``draw_luck`` must have run."""
     _draw_contact(table, kept, world, width)
     weigh_purchases(table, kept, n_needs, width)
-    _draw_purchases(table, born, needs, spend_noise, world, width)
+    _draw_purchases(table, purse, born, needs, spend_noise, world, width)
     if world.leave_scale > 0.0:
         _draw_leaving(table, kept, born, world, width)
     _draw_departure(table, world, width)
@@ -132,12 +133,12 @@ def _draw_contact(table: Array, kept: Array, world: World, width: int) -> None:
         noticed = indicator(table[LUCK_NOTICE + j] < table[P_NOTICE + j])
         responded = noticed * indicator(table[LUCK_RESPOND + j] < table[P_RESPOND + j])
         answered = responded * table[ACT_ASK + j]
-        stated = reading(wide(kept[LOYALTY + j]), noise, table[LUCK_READING + j])
+        stated = reading(kept[LOYALTY + j], noise, table[LUCK_READING + j])
         table[NOTICED + j] = noticed
         table[RESPONDED + j] = responded
         table[ACCEPTED + j] = responded * table[ACT_RETAIN + j]
         table[ANSWERED + j] = answered
-        table[READING_LOYALTY + j] = np.float64(np.float32(answered * stated))
+        table[READING_LOYALTY + j] = answered * stated
         opted_out = indicator(table[LUCK_OPT_OUT + j] < table[P_OPT_OUT + j])
         table[OPTED_OUT + j] = noticed * opted_out
 
@@ -155,7 +156,7 @@ def _weigh_need(table: Array, of_need: Array, kept: Array, k: int, width: int) -
     for j in range(used(width)):
         quiet, loud = of_need[UTILITY_QUIET + j], of_need[UTILITY_NOTICED + j]
         utility = loud if table[NOTICED + j] > 0.0 else quiet
-        weight = purchase_weight(wide(kept[ALIVE + j]), utility)
+        weight = purchase_weight(kept[ALIVE + j], utility)
         before = table[TOTAL + j]
         before = 0.0 if first else before
         of_need[WEIGHT + j] = weight
@@ -164,35 +165,41 @@ def _weigh_need(table: Array, of_need: Array, kept: Array, k: int, width: int) -
 
 @scalar
 def _draw_purchases(
-    table: Array, born: Array, needs: Array, spend_noise: Array, world: World, width: int
+    table: Array,
+    purse: Array,
+    born: Array,
+    needs: Array,
+    spend_noise: Array,
+    world: World,
+    width: int,
 ) -> None:
-    _draw_buyers(table, world.counted, width)
+    _draw_buyers(table, purse, world.counted, width)
     for j in range(used(width)):
         if table[PURCHASES + j] > 0.0:
-            _draw_purchase(table, born, needs, spend_noise, world, j)
+            _draw_purchase(table, purse, born, needs, spend_noise, world, j)
 
 
 @stage
-def _draw_buyers(table: Array, counted: float, width: int) -> None:
+def _draw_buyers(table: Array, purse: Array, counted: float, width: int) -> None:
     for j in range(used(width)):
         chance = purchase_probability(table[TOTAL + j], counted)
         table[PURCHASES + j] = indicator(table[LUCK_BUY + j] < chance)
         table[NEED_BOUGHT + j] = -1.0
-        table[LIST_SPEND + j] = 0.0
+        purse[LIST_SPEND + j] = 0.0
         table[REDEEMED + j] = 0.0
         table[LEFT + j] = 0.0
 
 
 @stage
 def _draw_purchase(
-    table: Array, born: Array, needs: Array, spend_noise: Array, world: World, j: int
+    table: Array, purse: Array, born: Array, needs: Array, spend_noise: Array, world: World, j: int
 ) -> None:
     """Everything about the purchases of the buyer in lane ``j``."""
     _count_purchases(table, j, world.counted)
-    _choose_need(table, born, needs, j)
+    _choose_need(table, purse, born, needs, j)
     if world.transaction_noise > 0.0:
-        table[LIST_SPEND + j] *= tabulated_quantile(spend_noise, table[LUCK_SPEND + j])
-    table[LIST_SPEND + j] = round_money(table[LIST_SPEND + j])
+        purse[LIST_SPEND + j] *= tabulated_quantile(spend_noise, table[LUCK_SPEND + j])
+    purse[LIST_SPEND + j] = round_money(purse[LIST_SPEND + j])
 
 
 @scalar
@@ -210,11 +217,11 @@ def _count_purchases(table: Array, j: int, counted: float) -> None:
         table[LEFT + j] = indicator(table[LUCK_DROPOUT + j] < 1.0 - stays)
         point = poisson_point(count, total, point)
         at_least -= point
-    table[PURCHASES + j] = np.float64(count)
+    table[PURCHASES + j] = np.float32(count)
 
 
 @scalar
-def _choose_need(table: Array, born: Array, needs: Array, j: int) -> None:
+def _choose_need(table: Array, purse: Array, born: Array, needs: Array, j: int) -> None:
     """Which need the buyer in lane ``j`` buys for, and the list value before noise."""
     n_needs = needs.shape[0]
     share = table[LUCK_CHOICE + j] * table[TOTAL + j]
@@ -225,10 +232,8 @@ def _choose_need(table: Array, born: Array, needs: Array, j: int) -> None:
         if is_chosen(share, below, weight) > 0.0:
             chosen = k
         below += weight
-    table[NEED_BOUGHT + j] = np.float64(chosen)
-    table[LIST_SPEND + j] = (
-        wide(born[SPEND_LEVEL + j]) * needs[chosen, NEED_PRICE] * table[PURCHASES + j]
-    )
+    table[NEED_BOUGHT + j] = np.float32(chosen)
+    purse[LIST_SPEND + j] = born[SPEND_LEVEL + j] * needs[chosen, NEED_PRICE] * table[PURCHASES + j]
     deal = table[NOTICED + j] * table[ACT_DISCOUNT + j] * need_block(table, chosen)[ACT_NEED + j]
     table[REDEEMED + j] = indicator(deal > 0.0)
 
@@ -242,9 +247,9 @@ def _draw_leaving(table: Array, kept: Array, born: Array, world: World, width: i
         added = woken if table[NOTICED + j] > 0.0 else unhappy
         stays = woken - retained
         added = stays if table[ACCEPTED + j] > 0.0 else added
-        bound = contract * indicator(wide(kept[COMMITMENT + j]) > 0.0)
-        free = wide(kept[ALIVE + j]) * (1.0 - bound)
-        chance = leaving_probability(scale, base, wide(born[LEAVING_PROPENSITY + j]), added, free)
+        bound = contract * indicator(kept[COMMITMENT + j] > 0.0)
+        free = kept[ALIVE + j] * (1.0 - bound)
+        chance = leaving_probability(scale, base, born[LEAVING_PROPENSITY + j], added, free)
         goes = indicator(table[LUCK_LEAVE + j] < chance)
         table[LEFT + j] = table[LEFT + j] + (1.0 - table[LEFT + j]) * goes
 
@@ -263,14 +268,14 @@ def _draw_departure(table: Array, world: World, width: int) -> None:
 def _draw_problem(table: Array, kept: Array, world: World, width: int) -> None:
     end, complain = world.problem_end, world.complain_probability
     for j in range(used(width)):
-        before = wide(kept[PROBLEM + j])
+        before = kept[PROBLEM + j]
         solved = before * table[NOTICED + j]
         solved = solved * indicator(table[LUCK_SOLVE + j] < table[ACT_SERVICE + j])
-        alive = wide(kept[ALIVE + j])
+        alive = kept[ALIVE + j]
         ends = before * alive * indicator(table[LUCK_PROBLEM + j] < end)
         open_now = indicator(table[LUCK_PROBLEM + j] < table[P_PROBLEM + j])
         after = open_now * (1.0 - solved) * (1.0 - ends)
-        told = wide(kept[COMPLAINT + j])
+        told = kept[COMPLAINT + j]
         tells = alive * indicator(table[LUCK_COMPLAIN + j] < complain)
         table[PROBLEM_SOLVED + j] = solved
         table[PROBLEM_AFTER + j] = after
@@ -283,7 +288,7 @@ def _draw_problem(table: Array, kept: Array, world: World, width: int) -> None:
 
 @stage
 def _draw_visit(table: Array, below: float, share: float, c: int, width: int) -> None:
-    here = np.float64(c + 1)
+    here = np.float32(c + 1)
     for j in range(used(width)):
         stays = 1.0 - table[LEFT + j]
         low, high = below * table[P_VISIT + j], (below + share) * table[P_VISIT + j]
@@ -296,12 +301,12 @@ def _draw_visit(table: Array, below: float, share: float, c: int, width: int) ->
 def _draw_need(
     table: Array, of_need: Array, kept_need: Array, world: World, k: int, width: int
 ) -> None:
-    here, noise = np.float64(k + 1), world.answer_noise
+    here, noise = np.float32(k + 1), world.answer_noise
     for j in range(used(width)):
-        stated = reading(wide(kept_need[NEED + j]), noise, of_need[LUCK_ANSWER + j])
+        stated = reading(kept_need[NEED + j], noise, of_need[LUCK_ANSWER + j])
         of_need[ARISEN + j] = indicator(of_need[LUCK_ARRIVAL + j] < of_need[P_ARRIVAL + j])
         of_need[SIGNAL + j] = indicator(of_need[LUCK_SIGNAL + j] < of_need[P_SIGNAL + j])
-        of_need[READING + j] = np.float64(np.float32(table[ANSWERED + j] * stated))
+        of_need[READING + j] = table[ANSWERED + j] * stated
         low = table[BASKET_SUM + j]
         high = low + of_need[P_BASKET + j]
         luck = table[LUCK_BASKET + j]

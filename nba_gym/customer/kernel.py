@@ -27,12 +27,12 @@ from nba_gym.customer.luck import CUSTOMER_ROW, SEED_ROW
 from nba_gym.customer.story import live_one_period, observe
 from nba_gym.customer.traits import draw_birth
 from nba_gym.engagement.rules import write_masks
-from nba_gym.lanes import LANES, STEP, lanes_for, row, used, wide
+from nba_gym.lanes import LANES, STEP, lanes_for, row, used
 from nba_gym.records.history import begin_history
 from nba_gym.records.ledger import LINES, write_ledger
 from nba_gym.records.places import ACTION, CANCELLED, TENURE
 from nba_gym.scenario.parameters import Array
-from nba_gym.turning import write_observations, write_rows
+from nba_gym.turning import write_events, write_observations
 
 __all__ = ["DISABLED", "NEXT_STEP", "SAME_STEP", "Outcome", "Rules", "State"]
 
@@ -59,8 +59,10 @@ class Tile(NamedTuple):
         conditions: Broken rules.
         table: Worktable.
         seen: Features.
+        purse: Money of the period.
         tray: Scratch.
         sheet: Scratch.
+        cradle: Scratch.
     """
 
     first: int
@@ -72,16 +74,18 @@ class Tile(NamedTuple):
     identity: Array
     conditions: Array
     table: Array
+    purse: Array
     seen: Array
     tray: Array
     sheet: Array
+    cradle: Array
 
 
 @scalar
 def _open_tile(t: int, n: int, state: State, scratch_at: Array) -> Tile:
     first = t * LANES
     count = min(LANES, n - first)
-    table, view, tray, sheet = open_scratch(scratch_at)
+    table, purse, view, tray, sheet, cradle = open_scratch(scratch_at)
     return Tile(
         first,
         count,
@@ -92,9 +96,11 @@ def _open_tile(t: int, n: int, state: State, scratch_at: Array) -> Tile:
         state.identity[t],
         state.conditions[first : first + LANES],
         table,
+        purse,
         view,
         tray,
         sheet,
+        cradle,
     )
 
 
@@ -111,9 +117,11 @@ def _group(tile: Tile, at: int) -> Tile:
         tile.identity[at:],
         tile.conditions[at:],
         tile.table[at:],
+        tile.purse[at:],
         tile.seen[at:],
         tile.tray,
         tile.sheet,
+        tile.cradle,
     )
 
 
@@ -158,7 +166,7 @@ def _decide(
         a = chosen[j]
         blocked = (conditions[j] & blocked_by[np.uint64(a)]) != _ZERO
         forbidden[j] = blocked
-        table[ACTION + j] = 0.0 if blocked else np.float64(a)
+        table[ACTION + j] = 0.0 if blocked else np.float32(a)
 
 
 @stage
@@ -169,7 +177,7 @@ def _report_ends(
     ended = 0
     for j in range(count):
         gone = table[CANCELLED + j] > 0.0
-        late = wide(kept[TENURE + j]) >= horizon
+        late = kept[TENURE + j] >= horizon
         terminated[j] = gone
         truncated[j] = late and not gone
         ended += 1 if gone or late else 0
@@ -219,9 +227,7 @@ def _observe_tile(tile: Tile, rules: Rules) -> None:
     kept, born, view, width = tile.kept, tile.born, tile.seen, tile.width
     n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
     world = rules.world[0]
-    observe(
-        tile.table, kept, tile.bits, tile.conditions, view, rules, world, n_needs, n_channels, width
-    )
+    observe(kept, tile.bits, tile.conditions, view, rules, world, n_needs, n_channels, width)
     _show_hidden(kept, rules.hidden_kept, view, width)
     _show_hidden(born, rules.hidden_born, view, width)
 
@@ -234,7 +240,7 @@ def _begin_lane(tile: Tile, j: int, state: State, rules: Rules) -> None:
         tile.table,
         tile.kept,
         tile.born,
-        tile.tray,
+        tile.cradle,
         j,
         tile.identity[SEED_ROW + j],
         tile.identity[CUSTOMER_ROW + j],
@@ -302,6 +308,7 @@ def _live_tile(
     _decide(chosen[first:], tile.conditions, rules.blocked_by, table, forbidden, count, width)
     live_one_period(
         table,
+        tile.purse,
         tile.tray,
         kept,
         tile.born,
@@ -313,11 +320,11 @@ def _live_tile(
         n_channels,
         width,
     )
-    write_ledger(table, out.ledger.reshape(-1)[first * N_LINES :], out.rewards[first:], count)
+    write_ledger(tile.purse, out.ledger.reshape(-1)[first * N_LINES :], out.rewards[first:], count)
     terminated, truncated = out.terminated[first:], out.truncated[first:]
     ended = _report_ends(table, kept, world.horizon, terminated, truncated, count)
     if out.events.shape[0] > 0:
-        write_rows(table, rules.event_offsets, out.events, first, count)
+        write_events(table, tile.purse, rules.event_offsets, out.events, first, count)
     if ended > 0 or mode == NEXT_STEP:
         _treat_ends(tile, n, mode, state, rules, out)
 

@@ -34,7 +34,7 @@ from nba_gym.customer.relationship import (
     update_loyalty,
     update_reference,
 )
-from nba_gym.lanes import need_block, need_kept, used, wide
+from nba_gym.lanes import need_block, need_kept, used
 from nba_gym.records.places import (
     ACT_DISCOUNT,
     ACT_INFORM,
@@ -65,7 +65,7 @@ def _update_loyalty(table: Array, kept: Array, born: Array, world: World, width:
     by_problem = world.loss_problem
     for j in range(used(width)):
         noticed, relevance = table[NOTICED + j], table[RELEVANCE + j]
-        basket = indicator(wide(kept[OPEN_BASKET + j]) > 0.0)
+        basket = indicator(kept[OPEN_BASKET + j] > 0.0)
         gain = loyalty_gain(
             by_purchase,
             by_solution,
@@ -83,12 +83,12 @@ def _update_loyalty(table: Array, kept: Array, born: Array, world: World, width:
             by_problem,
             table[SENT + j] * table[ACT_INTRUSIVENESS + j],
             relevance,
-            wide(born[TOLERANCE + j]),
+            born[TOLERANCE + j],
             noticed * table[ACT_PRESSURE + j] * basket,
-            wide(kept[PROBLEM + j]),
+            kept[PROBLEM + j],
         )
         kept[LOYALTY + j] = update_loyalty(
-            wide(kept[LOYALTY + j]), wide(born[BASELINE_LOYALTY + j]), drift, gain, loss
+            kept[LOYALTY + j], born[BASELINE_LOYALTY + j], drift, gain, loss
         )
 
 
@@ -99,20 +99,20 @@ def _update_memory(table: Array, kept: Array, world: World, width: int) -> None:
     for j in range(used(width)):
         intrusion = table[SENT + j] * table[ACT_INTRUSIVENESS + j]
         kept[FATIGUE + j] = update_fatigue(
-            wide(kept[FATIGUE + j]), decay, intrusion, relief, table[RELEVANCE + j]
+            kept[FATIGUE + j], decay, intrusion, relief, table[RELEVANCE + j]
         )
         kept[REFERENCE + j] = update_reference(
-            wide(kept[REFERENCE + j]), learn, forget, table[ACT_DISCOUNT + j], table[NOTICED + j]
+            kept[REFERENCE + j], learn, forget, table[ACT_DISCOUNT + j], table[NOTICED + j]
         )
         kept[PROBLEM + j] = table[PROBLEM_AFTER + j]
-        kept[ALIVE + j] = wide(kept[ALIVE + j]) * (1.0 - table[LEFT + j])
+        kept[ALIVE + j] = kept[ALIVE + j] * (1.0 - table[LEFT + j])
 
 
 @stage
 def _update_needs(
     table: Array, of_need: Array, kept_need: Array, world: World, k: int, width: int
 ) -> None:
-    here = np.float64(k)
+    here = np.float32(k)
     decay, satisfaction = world.need_decay, world.need_satisfaction
     fade, by_information = world.awareness_decay, world.awareness_information
     by_purchase = world.awareness_purchase
@@ -120,8 +120,8 @@ def _update_needs(
         bought = indicator(table[NEED_BOUGHT + j] == here)
         informed = table[NOTICED + j] * table[ACT_INFORM + j] * of_need[ACT_NEED + j]
         kept_need[NEED + j] = update_need(
-            wide(kept_need[NEED + j]), decay, satisfaction, bought, of_need[ARISEN + j]
+            kept_need[NEED + j], decay, satisfaction, bought, of_need[ARISEN + j]
         )
         kept_need[AWARENESS + j] = update_awareness(
-            wide(kept_need[AWARENESS + j]), fade, by_information, by_purchase, informed, bought
+            kept_need[AWARENESS + j], fade, by_information, by_purchase, informed, bought
         )

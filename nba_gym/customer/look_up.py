@@ -19,13 +19,13 @@ from nba_gym.lanes import (
     row,
     used,
 )
-from nba_gym.records.catalogue import HIDDEN_ROOM, Floats, look_up_records
+from nba_gym.records.catalogue import HIDDEN_ROOM, Singles, look_up_records
 from nba_gym.records.places import ACT_CHANNEL, ACT_OUTBOUND, PHASE, SENT
 from nba_gym.scenario.parameters import Array
 from nba_gym.turning import draw_cards, pad_cards, turn_to_needs, turn_to_rows
 
 
-def season_cards(seasons: Floats) -> Floats:
+def season_cards(seasons: Singles) -> Singles:
     """Utility and arrival factor of the needs, ``(2, n_needs, cycle)``, one card a phase."""
     return np.concatenate([pad_cards(part.T) for part in seasons], axis=1)
 

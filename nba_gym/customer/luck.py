@@ -7,7 +7,7 @@ import numpy as np
 from nba_gym.compiled import sequence, stage
 from nba_gym.customer.places import LUCK_ARRIVAL, LUCK_NOTICE
 from nba_gym.lanes import LANES, need_block, row, used
-from nba_gym.randomness import WORDS, philox, uniform
+from nba_gym.randomness import WORDS, philox, uniform_single
 from nba_gym.records.places import TENURE
 from nba_gym.scenario.parameters import Array
 
@@ -33,10 +33,10 @@ def _draw_block(
         w0, w1, w2, w3 = philox(
             customer & _LOW, customer >> _SHIFT, period, block, seed & _LOW, seed >> _SHIFT
         )
-        target[j] = uniform(w0)
-        target[LANES + j] = uniform(w1)
-        target[2 * LANES + j] = uniform(w2)
-        target[3 * LANES + j] = uniform(w3)
+        target[j] = uniform_single(w0)
+        target[LANES + j] = uniform_single(w1)
+        target[2 * LANES + j] = uniform_single(w2)
+        target[3 * LANES + j] = uniform_single(w3)
 
 
 @sequence

@@ -6,6 +6,8 @@ things", and the effect of a contact is incremental.
 
 from __future__ import annotations
 
+import numpy as np
+
 from nba_gym.arithmetic import exp, indicator
 from nba_gym.compiled import scalar
 
@@ -93,7 +95,7 @@ def purchase_probability(total: float, counted: float) -> float:
 @scalar
 def poisson_point(n: int, total: float, point_before: float) -> float:
     """Equation 10: P(N = n) of a Poisson number with mean T, from P(N = n - 1)."""
-    return point_before * total / n
+    return point_before * total / np.float32(n)
 
 
 @scalar

@@ -68,7 +68,7 @@ from nba_gym.customer.service import (
     referral_probability,
     visit_probability,
 )
-from nba_gym.lanes import need_block, need_born, need_kept, used, wide
+from nba_gym.lanes import need_block, need_born, need_kept, used
 from nba_gym.records.places import ACT_NEED, ACT_OUTBOUND, COMMITMENT, OPEN_BASKET
 from nba_gym.scenario.parameters import Array, World
 
@@ -101,7 +101,7 @@ def respond(
 def _sum_up_need(table: Array, of_need: Array, kept_need: Array, k: int, width: int) -> None:
     first = k == 0
     for j in range(used(width)):
-        need = wide(kept_need[NEED + j])
+        need = kept_need[NEED + j]
         relevance, strongest = table[RELEVANCE + j], table[STRONGEST_NEED + j]
         relevance = 0.0 if first else relevance
         strongest = 0.0 if first else strongest
@@ -122,7 +122,7 @@ def _excite_needs(table: Array, kept: Array, excitation: Array, n_needs: int, wi
 @stage
 def _excite_need(of_need: Array, kept_source: Array, weight: float, width: int) -> None:
     for j in range(used(width)):
-        of_need[EXCITEMENT + j] += weight * wide(kept_source[NEED + j])
+        of_need[EXCITEMENT + j] += weight * kept_source[NEED + j]
 
 
 @stage
@@ -131,18 +131,18 @@ def _meet_contact(table: Array, kept: Array, born: Array, world: World, width: i
     by_strain, by_loyalty = world.opt_out_strain, world.opt_out_loyalty
     for j in range(used(width)):
         outbound = table[ACT_OUTBOUND + j]
-        felt = strain(wide(kept[FATIGUE + j]), wide(born[TOLERANCE + j]))
+        felt = strain(kept[FATIGUE + j], born[TOLERANCE + j])
         table[STRAIN + j] = felt
         table[P_NOTICE + j] = notice_probability(
-            table[ACT_REACH + j], table[ACT_ATTENTION + j], felt, outbound, wide(kept[ALIVE + j])
+            table[ACT_REACH + j], table[ACT_ATTENTION + j], felt, outbound, kept[ALIVE + j]
         )
         table[P_RESPOND + j] = response_probability(
             table[ACT_RESPONSE_BASE + j], table[ACT_RESPONSE_SLOPE + j], table[RELEVANCE + j]
         )
         table[P_OPT_OUT + j] = opt_out_probability(
-            scale, base, by_strain, by_loyalty, felt, wide(kept[LOYALTY + j]), outbound
+            scale, base, by_strain, by_loyalty, felt, kept[LOYALTY + j], outbound
         )
-        table[LOG_REFERENCE + j] = log(1.0 - wide(kept[REFERENCE + j]))
+        table[LOG_REFERENCE + j] = log(1.0 - kept[REFERENCE + j])
 
 
 @stage
@@ -152,16 +152,16 @@ def _consider_leaving(table: Array, kept: Array, born: Array, world: World, widt
     scale, base = world.dropout_scale, world.dropout_base
     contract = world.contract
     for j in range(used(width)):
-        loyalty = wide(kept[LOYALTY + j])
+        loyalty = kept[LOYALTY + j]
         unhappy = discontent(
-            by_loyalty, by_strain, by_problem, loyalty, table[STRAIN + j], wide(kept[PROBLEM + j])
+            by_loyalty, by_strain, by_problem, loyalty, table[STRAIN + j], kept[PROBLEM + j]
         )
         table[UNHAPPY + j] = unhappy
         table[WOKEN + j] = unhappy + wake_up(by_wake_up, table[ACT_OUTBOUND + j], loyalty)
-        bound = contract * indicator(wide(kept[COMMITMENT + j]) > 0.0)
-        free = wide(kept[ALIVE + j]) * (1.0 - bound)
+        bound = contract * indicator(kept[COMMITMENT + j] > 0.0)
+        free = kept[ALIVE + j] * (1.0 - bound)
         table[P_DROPOUT + j] = leaving_probability(
-            scale, base, wide(born[LEAVING_PROPENSITY + j]), unhappy, free
+            scale, base, born[LEAVING_PROPENSITY + j], unhappy, free
         )
 
 
@@ -172,8 +172,8 @@ def _expect_service(table: Array, kept: Array, world: World, width: int) -> None
     by_problem, by_loyalty = world.visit_problem, world.visit_loyalty
     referral_rate = world.referral_rate
     for j in range(used(width)):
-        problem, loyalty = wide(kept[PROBLEM + j]), wide(kept[LOYALTY + j])
-        alive = wide(kept[ALIVE + j])
+        problem, loyalty = kept[PROBLEM + j], kept[LOYALTY + j]
+        alive = kept[ALIVE + j]
         table[P_PROBLEM + j] = problem_probability(hazard, problem, alive)
         table[P_VISIT + j] = visit_probability(
             scale,
@@ -202,28 +202,28 @@ def _expect_need(
     n_needs: int,
     width: int,
 ) -> None:
-    here, count = np.float64(k + 1), np.float64(n_needs)
+    here, count = np.float32(k + 1), np.float32(n_needs)
     intercept = world.purchase_intercept
     by_need, by_awareness, by_loyalty = world.by_need, world.by_awareness, world.by_loyalty
     by_offer, by_pressure, by_basket = world.by_offer, world.by_pressure, world.by_basket
     loss_aversion = world.loss_aversion
     false_rate, true_rate, rate = world.signal_false, world.signal_true, world.basket_rate
     for j in range(used(width)):
-        need, alive = wide(kept_need[NEED + j]), wide(kept[ALIVE + j])
-        basket = indicator(wide(kept[OPEN_BASKET + j]) == here)
+        need, alive = kept_need[NEED + j], kept[ALIVE + j]
+        basket = indicator(kept[OPEN_BASKET + j] == here)
         utility = base_utility(
-            wide(born[PURCHASE_PROPENSITY + j]) + intercept,
+            born[PURCHASE_PROPENSITY + j] + intercept,
             by_need,
             by_awareness,
             by_loyalty,
             by_basket,
             need,
-            wide(kept_need[AWARENESS + j]),
-            wide(kept[LOYALTY + j]),
+            kept_need[AWARENESS + j],
+            kept[LOYALTY + j],
             basket,
             of_need[SEASON_UTILITY + j],
         )
-        psi = wide(born[PRICE_SENSITIVITY + j])
+        psi = born[PRICE_SENSITIVITY + j]
         speaks_to = of_need[ACT_NEED + j] * table[ACT_OFFER + j]
         deal = table[ACT_LOG_PRICE + j]
         log_price = deal if speaks_to > 0.0 else 0.0
@@ -234,7 +234,7 @@ def _expect_need(
         of_need[UTILITY_QUIET + j] = utility - psi * full
         of_need[UTILITY_NOTICED + j] = utility - psi * offered + push
         of_need[P_ARRIVAL + j] = arrival_probability(
-            wide(born_need[ARRIVAL_RATE + j]),
+            born_need[ARRIVAL_RATE + j],
             of_need[SEASON_ARRIVAL + j],
             of_need[EXCITEMENT + j],
             alive,

@@ -28,17 +28,16 @@ from nba_gym.customer.look_up import look_up
 from nba_gym.customer.luck import draw_luck
 from nba_gym.customer.respond import respond
 from nba_gym.engagement.rules import update_conditions
-from nba_gym.lanes import row
 from nba_gym.records.features import observe_history
 from nba_gym.records.history import update_history
 from nba_gym.records.ledger import settle
-from nba_gym.records.places import ANY_CONTACT
 from nba_gym.scenario.parameters import Array, World
 
 
 @sequence
 def live_one_period(
     table: Array,
+    purse: Array,
     tray: Array,
     kept: Array,
     born: Array,
@@ -54,6 +53,7 @@ def live_one_period(
 
     Args:
         table: Worktable; ``ACTION`` holds what step 2 decided for each lane.
+        purse: Money of the period.
         tray: Scratch.
         kept: State and history of the tile.
         born: Traits of the tile.
@@ -73,6 +73,7 @@ def live_one_period(
     draw_luck(table, kept, identity, n_needs, width)
     draw_events(
         table,
+        purse,
         kept,
         born,
         rules.needs,
@@ -85,16 +86,15 @@ def live_one_period(
     )
 
     # 5. settle: what is it worth?
-    settle(table, kept, rules.needs, world, width)
+    settle(table, purse, kept, rules.needs, world, width)
 
     # 6. live on: how does it change the customer, and what do the records keep of it?
     live_on(table, kept, born, world, n_needs, width)
-    update_history(table, kept, bits, rules.channels, world, n_needs, n_channels, width)
+    update_history(table, purse, kept, bits, rules.channels, world, n_needs, n_channels, width)
 
 
 @sequence
 def observe(
-    table: Array,
     kept: Array,
     bits: Array,
     conditions: Array,
@@ -108,7 +108,6 @@ def observe(
     """Step 1 for a tile of customers: the features, and the rules that are broken now.
 
     Args:
-        table: Worktable; what the history was before rounding.
         kept: State and history of the tile.
         bits: Bit histories of the tile.
         conditions: Written: the broken rules of each lane.
@@ -120,7 +119,6 @@ def observe(
         width: Lanes in use.
     """
     observe_history(
-        table,
         kept,
         bits,
         view,
@@ -135,7 +133,6 @@ def observe(
         kept,
         bits,
         conditions,
-        row(table, ANY_CONTACT),
         rules.channels,
         rules.windows,
         rules.shut,

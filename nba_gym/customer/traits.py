@@ -21,6 +21,7 @@ from nba_gym.customer.places import (
     REFERENCE,
 )
 from nba_gym.lanes import (
+    CRADLE_SIZE,
     LANES,
     MAX_CHANNELS,
     MAX_NEEDS,
@@ -119,7 +120,7 @@ def draw_birth(
     table: Array,
     kept: Array,
     born: Array,
-    tray: Array,
+    cradle: Array,
     j: int,
     seed: int,
     customer: int,
@@ -136,7 +137,7 @@ def draw_birth(
     Equation 37: needs start as ``2 * start * u``, awareness at its start, loyalty at its baseline;
     no fatigue, no remembered discount, no problem.
     """
-    luck, levels = tray[:BIRTH_SIZE], tray[BIRTH_SIZE : 2 * BIRTH_SIZE]
+    luck, levels = cradle[:CRADLE_SIZE], cradle[CRADLE_SIZE:]
     _draw_birth_luck(seed, customer, luck)
     persona = 0
     for p in range(personas.shape[0] - 1):

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from nba_gym.arithmetic import count_bits
 from nba_gym.compiled import scalar, sequence, stage
-from nba_gym.lanes import LANES, MAX_CHANNELS, MAX_NEEDS, channel_kept, row, used, wide
+from nba_gym.lanes import LANES, MAX_CHANNELS, MAX_NEEDS, channel_kept, row, used
 from nba_gym.records.places import (
     ANSWER_AGE,
+    ANY_CONTACT_BITS,
     COMMITMENT,
     COMPLAINT,
     CONSENT,
@@ -81,7 +82,6 @@ def update_conditions(
     kept: Array,
     bits: Array,
     conditions: Array,
-    anywhere: Array,
     channels: Array,
     windows: Array,
     shut: Array,
@@ -96,7 +96,6 @@ def update_conditions(
         kept: History.
         bits: Bit histories.
         conditions: Written: one word a lane.
-        anywhere: Scratch: contacts on any channel, one number a lane.
         channels: Channel table.
         windows: Bit masks of the contact windows, ``(n_channels + 1,)``, the last for all.
         shut: Conditions of the seasons by phase, ``(cycle,)``.
@@ -105,13 +104,14 @@ def update_conditions(
         n_channels: Channels in use.
         width: Lanes in use.
     """
-    _customer_conditions(kept, conditions, anywhere, shut, world, n_needs, n_channels, width)
+    _customer_conditions(
+        kept, bits, conditions, shut, windows[n_channels], world, n_needs, n_channels, width
+    )
     for c in range(n_channels):
         if channels[c, IS_OUTBOUND] > 0.0:
             past, cap, window = row(bits, CONTACT_BITS + c * LANES), channels[c, CAP], windows[c]
             kept_channel = channel_kept(kept, n_needs, c)
-            _channel_conditions(kept_channel, past, conditions, anywhere, c, cap, window, width)
-    _total_condition(conditions, anywhere, world.total_contacts, windows[n_channels], width)
+            _channel_conditions(kept_channel, past, conditions, c, cap, window, width)
 
 
 @stage
@@ -119,7 +119,6 @@ def _channel_conditions(
     kept_channel: Array,
     past: Array,
     conditions: Array,
-    anywhere: Array,
     c: int,
     cap: float,
     window: int,
@@ -127,57 +126,45 @@ def _channel_conditions(
 ) -> None:
     no_consent, capped = np.uint64(_NO_CONSENT + c), np.uint64(_CAP_REACHED + c)
     paused = np.uint64(_PAUSED + c)
-    limit = np.int64(cap)
     for j in range(used(width)):
-        bits = np.uint64(past[j])
-        contacts = np.int64(count_bits(bits & window))
-        word, others = conditions[j], np.uint64(anywhere[j])
-        word |= bit_if(wide(kept_channel[CONSENT + j]) <= 0.0, no_consent)
-        word |= bit_if(contacts >= limit, capped)
-        word |= bit_if(wide(kept_channel[PAUSE + j]) > 0.0, paused)
+        word = conditions[j]
+        word |= bit_if(kept_channel[CONSENT + j] <= 0.0, no_consent)
+        word |= bit_if(count_bits(past[j] & window) >= cap, capped)
+        word |= bit_if(kept_channel[PAUSE + j] > 0.0, paused)
         conditions[j] = word
-        anywhere[j] = others | bits
 
 
 @stage
 def _customer_conditions(
     kept: Array,
+    bits: Array,
     conditions: Array,
-    anywhere: Array,
     shut: Array,
+    window: int,
     world: World,
     n_needs: int,
     n_channels: int,
     width: int,
 ) -> None:
     recent, answer = world.recent_periods, world.answer_periods
-    near, contract = world.renewal_window, world.contract
+    near, contract, cap = world.renewal_window, world.contract, world.total_contacts
     for j in range(used(width)):
-        complaint, basket = wide(kept[COMPLAINT + j]) > 0.0, wide(kept[OPEN_BASKET + j])
-        word = shut[np.uint64(np.int64(wide(kept[PHASE + j])))]
-        word |= bit_if(wide(kept[CUSTOMER + j]) <= 0.0, _CUSTOMER)
+        complaint, basket = kept[COMPLAINT + j] > 0.0, kept[OPEN_BASKET + j]
+        word = shut[np.uint64(np.int64(kept[PHASE + j]))]
+        contacts = count_bits(bits[ANY_CONTACT_BITS + j] & window)
+        word |= bit_if(contacts >= cap, _TOTAL)
+        word |= bit_if(kept[CUSTOMER + j] <= 0.0, _CUSTOMER)
         word |= bit_if(complaint, _NO_COMPLAINT)
         word |= bit_if(not complaint, _COMPLAINT)
         word |= bit_if(basket <= 0.0, _BASKET)
         word |= bit_if(basket > 0.0, _NO_BASKET)
         word |= all_but(basket, _NO_BASKET_FOR, n_needs)
-        word |= all_but(wide(kept[VISITING + j]), _NOT_VISITING, n_channels)
-        word |= bit_if(wide(kept[FREQUENCY + j]) <= 0.0, _PURCHASED)
-        word |= bit_if(wide(kept[RECENCY + j]) < recent, _NO_RECENT_PURCHASE)
-        word |= bit_if(wide(kept[ANSWER_AGE + j]) < answer, _NO_RECENT_ANSWER)
-        word |= bit_if(wide(kept[COMMITMENT + j]) * contract > near, _NEAR_RENEWAL)
+        word |= all_but(kept[VISITING + j], _NOT_VISITING, n_channels)
+        word |= bit_if(kept[FREQUENCY + j] <= 0.0, _PURCHASED)
+        word |= bit_if(kept[RECENCY + j] < recent, _NO_RECENT_PURCHASE)
+        word |= bit_if(kept[ANSWER_AGE + j] < answer, _NO_RECENT_ANSWER)
+        word |= bit_if(kept[COMMITMENT + j] * contract > near, _NEAR_RENEWAL)
         conditions[j] = word
-        anywhere[j] = 0
-
-
-@stage
-def _total_condition(
-    conditions: Array, anywhere: Array, cap: float, window: int, width: int
-) -> None:
-    limit = np.int64(cap)
-    for j in range(used(width)):
-        contacts = np.int64(count_bits(np.uint64(anywhere[j]) & window))
-        conditions[j] |= bit_if(contacts >= limit, _TOTAL)
 
 
 @stage

@@ -11,7 +11,7 @@ from nba_gym.records.places import ACT_CHANNEL, ACT_NEED, ACTION
 from nba_gym.scenario.parameters import A_CHANNEL, A_NEED, A_REACH, A_RESPONSE_SLOPE, Array
 from nba_gym.turning import PIECE, draw_cards, pad_cards, turn_to_needs, turn_to_rows
 
-Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 
 _SEEN = A_REACH - A_CHANNEL
 """Numbers of an action's card that the records know; its needs follow, then what is hidden."""
@@ -20,7 +20,7 @@ HIDDEN_ROOM = _HIDDEN + -_HIDDEN % PIECE
 """Numbers at the end of a card that only the hidden half may know."""
 
 
-def action_cards(catalogue: Floats) -> Floats:
+def action_cards(catalogue: Singles) -> Singles:
     """The catalogue in the order of the worktable: seen, needs, hidden, each in whole pieces."""
     parts = catalogue[:, :A_REACH], catalogue[:, A_NEED:], catalogue[:, A_REACH:A_NEED]
     return np.concatenate([pad_cards(part) for part in parts], axis=1)

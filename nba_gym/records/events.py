@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nba_gym.lanes import Place
-from nba_gym.records.places import BOOK, CHANNELS, NEEDS
+from nba_gym.lanes import TABLE_SIZE, Place
+from nba_gym.records.places import BOOK, CHANNELS, NEEDS, PURSE
 from nba_gym.scenario.schema import Scenario
 
 BIRTH_EVENTS = ("start_phase", "start_commitment", "start_consent")
@@ -44,13 +44,20 @@ def event_columns(scenario: Scenario, names: tuple[str, ...] = PERIOD_EVENTS) ->
 
 
 def event_places(scenario: Scenario, names: tuple[str, ...] = PERIOD_EVENTS) -> list[int]:
-    """Absolute places of the events on the worktable, in the order of ``event_columns``."""
-    found = [_find(name).absolute(scenario.n_needs, scenario.n_channels) for name in names]
-    return [at for places in found for at in places]
+    """Places of the events, in the order of ``event_columns``.
+
+    On the worktable, or, from ``TABLE_SIZE`` on, in the purse.
+    """
+    found = [_find(name) for name in names]
+    return [
+        at + (TABLE_SIZE if place.sheet == "purse" else 0)
+        for place in found
+        for at in place.absolute(scenario.n_needs, scenario.n_channels)
+    ]
 
 
 def _find(name: str) -> Place:
-    for book in (BOOK, NEEDS):
+    for book in (BOOK, PURSE, NEEDS):
         if name in book.places:
             return book.places[name]
     return CHANNELS.places[name]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nba_gym.arithmetic import count_bits, indicator
+from nba_gym.arithmetic import count_bits, indicator, larger
 from nba_gym.compiled import scalar, sequence, stage
 from nba_gym.lanes import (
     LANES,
@@ -14,27 +14,23 @@ from nba_gym.lanes import (
     PlaceBook,
     channel_kept,
     channel_view,
-    need_block,
     need_kept,
     need_view,
     row,
     used,
-    wide,
 )
 from nba_gym.records.places import (
     ANSWER_AGE,
     ANSWER_LOYALTY,
     ANSWER_NEED,
+    ANY_CONTACT_BITS,
     BASKET_AGE,
-    BASKET_FRESH,
     BOUGHT,
     COMMITMENT,
     COMPLAINT,
     COMPLAINT_AGE,
     CONSENT,
     CONTACT_BITS,
-    CONTACTS_LONG,
-    CONTACTS_SHORT,
     COUPON,
     DEAL_SHARE,
     FREQUENCY,
@@ -64,6 +60,7 @@ LONG_WINDOW = 13
 
 _SHORT = np.uint64((1 << SHORT_WINDOW) - 1)
 _LONG = np.uint64((1 << LONG_WINDOW) - 1)
+_OF_SHORT, _OF_LONG = np.float32(1.0 / SHORT_WINDOW), np.float32(1.0 / LONG_WINDOW)
 
 
 @dataclass(frozen=True)
@@ -139,7 +136,6 @@ def freshness(age: float, half: float) -> float:
 
 @sequence
 def observe_history(
-    table: Array,
     kept: Array,
     bits: Array,
     view: Array,
@@ -153,7 +149,6 @@ def observe_history(
     """Step 1: from the history to the features, for a tile of customers.
 
     Args:
-        table: What the history was before rounding.
         kept: History.
         bits: Bit histories.
         view: Features are written here.
@@ -165,69 +160,63 @@ def observe_history(
         width: Lanes in use.
     """
     _observe_season(kept, view, waves, width)
-    _observe_purchases(table, kept, bits, view, world, width)
-    _observe_service(table, kept, view, width)
+    _observe_purchases(kept, bits, view, world, width)
+    _observe_service(kept, view, width)
     for c in range(n_channels):
         if channels[c, IS_OUTBOUND] > 0.0:
             past, kept_channel = row(bits, CONTACT_BITS + c * LANES), channel_kept(kept, n_needs, c)
-            _observe_outbound(table, kept_channel, past, view, channel_view(view, c), width)
+            _observe_outbound(kept_channel, past, view, channel_view(view, c), width)
         else:
             _observe_inbound(kept, channel_view(view, c), c, width)
     for k in range(n_needs):
-        of_need, kept_need = need_block(table, k), need_kept(kept, k)
-        _observe_need(table, of_need, kept, kept_need, need_view(view, k), k, width)
+        _observe_need(kept, need_kept(kept, k), need_view(view, k), k, width)
 
 
 @stage
 def _observe_season(kept: Array, view: Array, waves: Array, width: int) -> None:
     for j in range(used(width)):
-        phase = np.uint64(np.int64(wide(kept[PHASE + j])))
+        phase = np.uint64(np.int64(kept[PHASE + j]))
         view[F_SEASON_SIN + j] = waves[phase, 0]
         view[F_SEASON_COS + j] = waves[phase, 1]
 
 
 @stage
-def _observe_purchases(
-    table: Array, kept: Array, bits: Array, view: Array, world: World, width: int
-) -> None:
+def _observe_purchases(kept: Array, bits: Array, view: Array, world: World, width: int) -> None:
     typical = world.typical_spend
     for j in range(used(width)):
-        frequency = wide(kept[FREQUENCY + j])
-        mean_spend = wide(kept[SPEND + j]) / (frequency + 1e-9)
-        view[F_TENURE + j] = saturate(wide(kept[TENURE + j]), 26.0)
-        view[F_RECENCY + j] = saturate(wide(kept[RECENCY + j]), 8.0)
+        frequency = kept[FREQUENCY + j]
+        mean_spend = kept[SPEND + j] / larger(frequency, 1.0)
+        view[F_TENURE + j] = saturate(kept[TENURE + j], 26.0)
+        view[F_RECENCY + j] = saturate(kept[RECENCY + j], 8.0)
         view[F_FREQUENCY + j] = saturate(frequency, 5.0)
         view[F_SPEND + j] = saturate(mean_spend, typical)
-        view[F_COUPON + j] = wide(kept[COUPON + j])
-        view[F_DEAL_SHARE + j] = wide(kept[DEAL_SHARE + j])
-        purchases = np.uint64(bits[PURCHASE_BITS + j])
+        view[F_COUPON + j] = kept[COUPON + j]
+        view[F_DEAL_SHARE + j] = kept[DEAL_SHARE + j]
+        purchases = bits[PURCHASE_BITS + j]
         short, long = count_bits(purchases & _SHORT), count_bits(purchases & _LONG)
-        responses = count_bits(np.uint64(bits[RESPONSE_BITS + j]) & _LONG)
-        view[F_PURCHASES_SHORT + j] = np.float64(np.int64(short)) * (1.0 / SHORT_WINDOW)
-        view[F_PURCHASES_LONG + j] = np.float64(np.int64(long)) * (1.0 / LONG_WINDOW)
-        view[F_RESPONSES + j] = np.float64(np.int64(responses)) * (1.0 / LONG_WINDOW)
+        responses = count_bits(bits[RESPONSE_BITS + j] & _LONG)
+        view[F_PURCHASES_SHORT + j] = short * _OF_SHORT
+        view[F_PURCHASES_LONG + j] = long * _OF_LONG
+        contacts = bits[ANY_CONTACT_BITS + j]
+        view[F_CONTACTS_SHORT + j] = count_bits(contacts & _SHORT) * _OF_SHORT
+        view[F_CONTACTS_LONG + j] = count_bits(contacts & _LONG) * _OF_LONG
+        view[F_RESPONSES + j] = responses * _OF_LONG
 
 
 @stage
-def _observe_service(table: Array, kept: Array, view: Array, width: int) -> None:
+def _observe_service(kept: Array, view: Array, width: int) -> None:
     for j in range(used(width)):
-        view[F_SINCE_CONTACT + j] = saturate(wide(kept[SINCE_CONTACT + j]), 4.0)
-        view[F_COMPLAINT + j] = wide(kept[COMPLAINT + j])
-        view[F_COMPLAINT_AGE + j] = freshness(wide(kept[COMPLAINT_AGE + j]), 4.0)
-        view[F_COMMITMENT + j] = saturate(wide(kept[COMMITMENT + j]), 6.0)
-        view[F_RENEWAL + j] = indicator(wide(kept[COMMITMENT + j]) <= 0.0)
-        view[F_ANSWER_FRESH + j] = freshness(wide(kept[ANSWER_AGE + j]), 8.0)
-        view[F_ANSWER_LOYALTY + j] = wide(kept[ANSWER_LOYALTY + j])
-        table[BASKET_FRESH + j] = freshness(wide(kept[BASKET_AGE + j]), 1.0)
-        table[CONTACTS_SHORT + j] = 0.0
-        table[CONTACTS_LONG + j] = 0.0
-        view[F_CONTACTS_SHORT + j] = 0.0
-        view[F_CONTACTS_LONG + j] = 0.0
+        view[F_SINCE_CONTACT + j] = saturate(kept[SINCE_CONTACT + j], 4.0)
+        view[F_COMPLAINT + j] = kept[COMPLAINT + j]
+        view[F_COMPLAINT_AGE + j] = freshness(kept[COMPLAINT_AGE + j], 4.0)
+        view[F_COMMITMENT + j] = saturate(kept[COMMITMENT + j], 6.0)
+        view[F_RENEWAL + j] = indicator(kept[COMMITMENT + j] <= 0.0)
+        view[F_ANSWER_FRESH + j] = freshness(kept[ANSWER_AGE + j], 8.0)
+        view[F_ANSWER_LOYALTY + j] = kept[ANSWER_LOYALTY + j]
 
 
 @stage
 def _observe_outbound(
-    table: Array,
     kept_channel: Array,
     contacts: Array,
     view: Array,
@@ -235,43 +224,27 @@ def _observe_outbound(
     width: int,
 ) -> None:
     for j in range(used(width)):
-        past = np.uint64(contacts[j])
-        short = np.float64(np.int64(count_bits(past & _SHORT))) * (1.0 / SHORT_WINDOW)
-        long = np.float64(np.int64(count_bits(past & _LONG))) * (1.0 / LONG_WINDOW)
-        all_short, all_long = table[CONTACTS_SHORT + j] + short, table[CONTACTS_LONG + j] + long
-        view_channel[F_CONSENT + j] = wide(kept_channel[CONSENT + j])
-        view_channel[F_IGNORED + j] = saturate(wide(kept_channel[IGNORED + j]), 2.0)
-        view_channel[F_CONTACTS + j] = short
-        table[CONTACTS_SHORT + j] = all_short
-        table[CONTACTS_LONG + j] = all_long
-        view[F_CONTACTS_SHORT + j] = all_short
-        view[F_CONTACTS_LONG + j] = all_long
+        view_channel[F_CONSENT + j] = kept_channel[CONSENT + j]
+        view_channel[F_IGNORED + j] = saturate(kept_channel[IGNORED + j], 2.0)
+        view_channel[F_CONTACTS + j] = count_bits(contacts[j] & _SHORT) * _OF_SHORT
 
 
 @stage
 def _observe_inbound(kept: Array, view_channel: Array, c: int, width: int) -> None:
-    here = np.float64(c + 1)
+    here = np.float32(c + 1)
     for j in range(used(width)):
-        view_channel[F_VISITING + j] = indicator(wide(kept[VISITING + j]) == here)
+        view_channel[F_VISITING + j] = indicator(kept[VISITING + j] == here)
 
 
 @stage
-def _observe_need(
-    table: Array,
-    of_need: Array,
-    kept: Array,
-    kept_need: Array,
-    view_need: Array,
-    k: int,
-    width: int,
-) -> None:
-    here = np.float64(k + 1)
+def _observe_need(kept: Array, kept_need: Array, view_need: Array, k: int, width: int) -> None:
+    here = np.float32(k + 1)
     for j in range(used(width)):
-        fresh, basket = table[BASKET_FRESH + j], wide(kept[OPEN_BASKET + j])
-        view_need[F_SIGNALS + j] = wide(kept_need[SIGNALS + j])
-        view_need[F_BOUGHT + j] = saturate(wide(kept_need[BOUGHT + j]), 1.0)
-        view_need[F_INFORMED + j] = saturate(wide(kept_need[INFORMED + j]), 1.0)
-        view_need[F_ANSWER_NEED + j] = wide(kept_need[ANSWER_NEED + j])
+        fresh, basket = freshness(kept[BASKET_AGE + j], 1.0), kept[OPEN_BASKET + j]
+        view_need[F_SIGNALS + j] = kept_need[SIGNALS + j]
+        view_need[F_BOUGHT + j] = saturate(kept_need[BOUGHT + j], 1.0)
+        view_need[F_INFORMED + j] = saturate(kept_need[INFORMED + j], 1.0)
+        view_need[F_ANSWER_NEED + j] = kept_need[ANSWER_NEED + j]
         view_need[F_BASKET + j] = fresh if basket == here else 0.0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from nba_gym.arithmetic import indicator, larger
 from nba_gym.compiled import scalar, sequence, stage
-from nba_gym.lanes import LANES, channel_block, channel_kept, need_block, need_kept, row, used, wide
+from nba_gym.lanes import LANES, channel_block, channel_kept, need_block, need_kept, row, used
 from nba_gym.records.places import (
     ACCEPTED,
     ACT_CHANNEL,
@@ -20,6 +20,7 @@ from nba_gym.records.places import (
     ANSWER_LOYALTY,
     ANSWER_NEED,
     ANSWERED,
+    ANY_CONTACT_BITS,
     BASKET,
     BASKET_AGE,
     BOUGHT,
@@ -67,6 +68,11 @@ from nba_gym.scenario.parameters import IS_OUTBOUND, PAUSE_AFTER, PAUSE_FOR, Arr
 
 NEVER = 1000.0
 """Age, in periods, of something that has not happened yet."""
+
+COUPON_MEMORY, DEAL_MEMORY = np.float32(0.85), np.float32(0.7)
+"""Smoothing of the discounts offered, by period, and of those used, by purchase."""
+BOUGHT_MEMORY, INFORMED_MEMORY = np.float32(0.95), np.float32(0.9)
+"""What is left after a period of the counts of purchases and of information, by need."""
 
 _WINDOW = np.uint64(0xFFFFFFFF)
 _ONE = np.uint64(1)
@@ -148,11 +154,13 @@ def begin_history(
         kept_need[ANSWER_NEED + j] = 0.0
     bits[RESPONSE_BITS + j] = 0
     bits[PURCHASE_BITS + j] = 0
+    bits[ANY_CONTACT_BITS + j] = 0
 
 
 @sequence
 def update_history(
     table: Array,
+    purse: Array,
     kept: Array,
     bits: Array,
     channels: Array,
@@ -163,7 +171,7 @@ def update_history(
 ) -> None:
     """Step 6, visible: from this period's events to the next history, for a tile of customers."""
     _update_dates(table, kept, bits, world, width)
-    _update_purchases(table, kept, width)
+    _update_purchases(table, purse, kept, width)
     _update_service(table, kept, world, width)
     for c in range(n_channels):
         if channels[c, IS_OUTBOUND] > 0.0:
@@ -180,50 +188,51 @@ def _update_dates(table: Array, kept: Array, bits: Array, world: World, width: i
     renewal, recommit = world.renewal_periods, world.recommit_periods
     for j in range(used(width)):
         bought = indicator(table[PURCHASES + j] > 0.0)
-        kept[TENURE + j] = wide(kept[TENURE + j]) + 1.0
-        phase = wide(kept[PHASE + j]) + 1.0
+        kept[TENURE + j] = kept[TENURE + j] + 1.0
+        phase = kept[PHASE + j] + 1.0
         first = phase - cycle
         kept[PHASE + j] = first if phase >= cycle else phase
-        kept[CUSTOMER + j] = wide(kept[CUSTOMER + j]) * (1.0 - table[CANCELLED + j])
-        kept[RECENCY + j] = update_age(wide(kept[RECENCY + j]), bought)
-        kept[SINCE_CONTACT + j] = update_age(wide(kept[SINCE_CONTACT + j]), table[SENT + j])
+        kept[CUSTOMER + j] = kept[CUSTOMER + j] * (1.0 - table[CANCELLED + j])
+        kept[RECENCY + j] = update_age(kept[RECENCY + j], bought)
+        kept[SINCE_CONTACT + j] = update_age(kept[SINCE_CONTACT + j], table[SENT + j])
         kept[COMMITMENT + j] = next_commitment(
-            wide(kept[COMMITMENT + j]), table[ACCEPTED + j], renewal, recommit
+            kept[COMMITMENT + j], table[ACCEPTED + j], renewal, recommit
         )
         bits[RESPONSE_BITS + j] = push_bit(bits[RESPONSE_BITS + j], table[RESPONDED + j])
+        bits[ANY_CONTACT_BITS + j] = push_bit(bits[ANY_CONTACT_BITS + j], table[SENT + j])
         bits[PURCHASE_BITS + j] = push_bit(bits[PURCHASE_BITS + j], bought)
 
 
 @stage
-def _update_purchases(table: Array, kept: Array, width: int) -> None:
+def _update_purchases(table: Array, purse: Array, kept: Array, width: int) -> None:
     for j in range(used(width)):
         bought = indicator(table[PURCHASES + j] > 0.0)
-        kept[FREQUENCY + j] = wide(kept[FREQUENCY + j]) + table[PURCHASES + j]
-        kept[SPEND + j] = wide(kept[SPEND + j]) + table[LIST_SPEND + j]
-        share = smooth(wide(kept[DEAL_SHARE + j]), 0.7, table[REDEEMED + j])
-        before = wide(kept[DEAL_SHARE + j])
+        kept[FREQUENCY + j] = kept[FREQUENCY + j] + table[PURCHASES + j]
+        kept[SPEND + j] = kept[SPEND + j] + purse[LIST_SPEND + j]
+        share = smooth(kept[DEAL_SHARE + j], DEAL_MEMORY, table[REDEEMED + j])
+        before = kept[DEAL_SHARE + j]
         kept[DEAL_SHARE + j] = share if bought > 0.0 else before
         contacted = larger(table[SENT + j], table[ACT_INBOUND + j])
         offered = contacted * table[ACT_DISCOUNT + j]
-        kept[COUPON + j] = smooth(wide(kept[COUPON + j]), 0.85, offered)
+        kept[COUPON + j] = smooth(kept[COUPON + j], COUPON_MEMORY, offered)
 
 
 @stage
 def _update_service(table: Array, kept: Array, world: World, width: int) -> None:
     basket_periods = world.basket_periods
     for j in range(used(width)):
-        open_before = wide(kept[COMPLAINT + j])
+        open_before = kept[COMPLAINT + j]
         news = table[COMPLAINED + j]
         open_after = (open_before + (1.0 - open_before) * news) * (1.0 - table[SOLVED + j])
         kept[COMPLAINT + j] = open_after
-        kept[COMPLAINT_AGE + j] = update_age(wide(kept[COMPLAINT_AGE + j]), news)
+        kept[COMPLAINT_AGE + j] = update_age(kept[COMPLAINT_AGE + j], news)
         kept[VISITING + j] = table[VISIT + j]
-        kept[ANSWER_AGE + j] = update_age(wide(kept[ANSWER_AGE + j]), table[ANSWERED + j])
+        kept[ANSWER_AGE + j] = update_age(kept[ANSWER_AGE + j], table[ANSWERED + j])
         stated = table[READING_LOYALTY + j]
-        before = wide(kept[ANSWER_LOYALTY + j])
+        before = kept[ANSWER_LOYALTY + j]
         kept[ANSWER_LOYALTY + j] = stated if table[ANSWERED + j] > 0.0 else before
-        abandoned, open_basket = table[BASKET + j], wide(kept[OPEN_BASKET + j])
-        age = update_age(wide(kept[BASKET_AGE + j]), indicator(abandoned > 0.0))
+        abandoned, open_basket = table[BASKET + j], kept[OPEN_BASKET + j]
+        age = update_age(kept[BASKET_AGE + j], indicator(abandoned > 0.0))
         kept[BASKET_AGE + j] = age
         still_open = abandoned if abandoned > 0.0 else open_basket
         gone = indicator(table[PURCHASES + j] > 0.0) + indicator(age >= basket_periods)
@@ -240,19 +249,17 @@ def _update_channel(
     pause_for: float,
     width: int,
 ) -> None:
-    this = np.float64(c)
+    this = np.float32(c)
     for j in range(used(width)):
         here = indicator(table[ACT_CHANNEL + j] == this)
         sent = here * table[SENT + j]
-        streak = update_streak(wide(kept_channel[IGNORED + j]), sent, table[RESPONDED + j])
+        streak = update_streak(kept_channel[IGNORED + j], sent, table[RESPONDED + j])
         tired = indicator(streak >= pause_after)
-        resting = wide(kept_channel[PAUSE + j]) - 1.0
+        resting = kept_channel[PAUSE + j] - 1.0
         resting = resting if resting > 0.0 else 0.0
         kept_channel[PAUSE + j] = pause_for if tired > 0.0 else resting
         kept_channel[IGNORED + j] = streak * (1.0 - tired)
-        kept_channel[CONSENT + j] = wide(kept_channel[CONSENT + j]) * (
-            1.0 - here * table[OPTED_OUT + j]
-        )
+        kept_channel[CONSENT + j] = kept_channel[CONSENT + j] * (1.0 - here * table[OPTED_OUT + j])
         contacts[j] = push_bit(contacts[j], sent)
 
 
@@ -261,13 +268,13 @@ def _update_need(
     table: Array, of_need: Array, kept_need: Array, world: World, k: int, width: int
 ) -> None:
     memory = world.signal_memory
-    here = np.float64(k)
+    here = np.float32(k)
     for j in range(used(width)):
-        kept_need[SIGNALS + j] = smooth(wide(kept_need[SIGNALS + j]), memory, of_need[SIGNAL + j])
+        kept_need[SIGNALS + j] = smooth(kept_need[SIGNALS + j], memory, of_need[SIGNAL + j])
         bought = indicator(table[NEED_BOUGHT + j] == here) * table[PURCHASES + j]
-        kept_need[BOUGHT + j] = 0.95 * wide(kept_need[BOUGHT + j]) + bought
+        kept_need[BOUGHT + j] = BOUGHT_MEMORY * kept_need[BOUGHT + j] + bought
         contacted = larger(table[SENT + j], table[ACT_INBOUND + j])
         informed = contacted * table[ACT_INFORM + j] * of_need[ACT_NEED + j]
-        kept_need[INFORMED + j] = 0.9 * wide(kept_need[INFORMED + j]) + informed
-        stated, before = of_need[READING + j], wide(kept_need[ANSWER_NEED + j])
+        kept_need[INFORMED + j] = INFORMED_MEMORY * kept_need[INFORMED + j] + informed
+        stated, before = of_need[READING + j], kept_need[ANSWER_NEED + j]
         kept_need[ANSWER_NEED + j] = stated if table[ANSWERED + j] > 0.0 else before

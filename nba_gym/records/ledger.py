@@ -6,7 +6,7 @@ import numpy as np
 
 from nba_gym.arithmetic import indicator, larger, round_money
 from nba_gym.compiled import stage
-from nba_gym.lanes import used, wide
+from nba_gym.lanes import used
 from nba_gym.records.places import (
     ACCEPTED,
     ACT_COST,
@@ -37,7 +37,7 @@ LINE_PLACES = (MARGIN, DISCOUNTS, RECURRING, REFERRALS, CONTACT_COST, SERVICE_CO
 
 
 @stage
-def settle(table: Array, kept: Array, needs: Array, world: World, width: int) -> None:
+def settle(table: Array, purse: Array, kept: Array, needs: Array, world: World, width: int) -> None:
     """Step 5: write the ledger lines of a tile of customers from their events.
 
     Every line is a multiple of ``MONEY_QUANTUM``, a power of two, so sums of lines are exact in any
@@ -49,26 +49,28 @@ def settle(table: Array, kept: Array, needs: Array, world: World, width: int) ->
         need = np.int64(table[NEED_BOUGHT + j])
         need = need if need > 0 else 0
         rate = needs[np.uint64(need), NEED_MARGIN]
-        spend = table[LIST_SPEND + j]
+        spend = purse[LIST_SPEND + j]
         granted = table[ACT_DISCOUNT + j] * table[REDEEMED + j] * spend
-        table[MARGIN + j] = round_money(rate * spend * bought)
-        table[DISCOUNTS + j] = 0.0 - round_money(granted)
-        table[RECURRING + j] = round_money(recurring * wide(kept[CUSTOMER + j]))
-        table[REFERRALS + j] = round_money(referral * table[REFERRED + j])
+        purse[MARGIN + j] = round_money(rate * spend * bought)
+        purse[DISCOUNTS + j] = 0.0 - round_money(granted)
+        purse[RECURRING + j] = round_money(recurring * kept[CUSTOMER + j])
+        purse[REFERRALS + j] = round_money(referral * table[REFERRED + j])
         contacted = larger(table[SENT + j], table[ACT_INBOUND + j])
-        table[CONTACT_COST + j] = 0.0 - round_money(table[ACT_COST + j] * contacted)
+        purse[CONTACT_COST + j] = 0.0 - round_money(np.float64(table[ACT_COST + j]) * contacted)
         fulfilled = larger(table[RESPONDED + j], table[ACCEPTED + j])
-        table[SERVICE_COST + j] = 0.0 - round_money(table[ACT_FULFIL_COST + j] * fulfilled)
+        purse[SERVICE_COST + j] = 0.0 - round_money(
+            np.float64(table[ACT_FULFIL_COST + j]) * fulfilled
+        )
 
 
 @stage
-def write_ledger(table: Array, ledger: Array, rewards: Array, count: int) -> None:
+def write_ledger(purse: Array, ledger: Array, rewards: Array, count: int) -> None:
     """Write the lines of ``count`` customers, one after the other, and the rewards: their sums."""
     n = np.uint64(len(LINE_PLACES))
     for j in range(count):
-        margin, discounts = table[MARGIN + j], table[DISCOUNTS + j]
-        recurring, referrals = table[RECURRING + j], table[REFERRALS + j]
-        contact, service = table[CONTACT_COST + j], table[SERVICE_COST + j]
+        margin, discounts = purse[MARGIN + j], purse[DISCOUNTS + j]
+        recurring, referrals = purse[RECURRING + j], purse[REFERRALS + j]
+        contact, service = purse[CONTACT_COST + j], purse[SERVICE_COST + j]
         at = np.uint64(j) * n
         ledger[at] = margin
         ledger[at + np.uint64(1)] = discounts

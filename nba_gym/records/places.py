@@ -9,6 +9,7 @@ from __future__ import annotations
 from nba_gym.lanes import LANES, PlaceBook
 
 BOOK = PlaceBook("table", "customer")
+PURSE = PlaceBook("purse", "customer")
 NEEDS = PlaceBook("table", "need")
 CHANNELS = PlaceBook("table", "channel")
 KEPT = PlaceBook("kept", "customer")
@@ -16,6 +17,7 @@ KEPT_NEEDS = PlaceBook("kept", "need")
 KEPT_CHANNELS = PlaceBook("kept", "channel")
 _BITS = PlaceBook("bits", "customer")
 _at, _of_need, _of_channel = BOOK.place, NEEDS.place, CHANNELS.place
+_money = PURSE.place
 _kept, _kept_need, _kept_channel = KEPT.place, KEPT_NEEDS.place, KEPT_CHANNELS.place
 
 # --- birth record: what the firm knows of a new customer -----------------------------------------
@@ -29,7 +31,7 @@ SENT = _at("sent", "1 if an outbound contact was made")
 RESPONDED = _at("responded", "1 if the customer clicked, answered or talked")
 PURCHASES = _at("purchases", "number of purchases in the period")
 NEED_BOUGHT = _at("need_bought", "index of the need that was bought for; -1 without purchase")
-LIST_SPEND = _at("list_spend", "value of the purchases at list price, in currency")
+LIST_SPEND = _money("list_spend", "value of the purchases at list price, in currency")
 REDEEMED = _at("redeemed", "1 if the purchases used the discount offered in this period")
 OPTED_OUT = _at("opted_out", "1 if consent for the action's channel was withdrawn")
 SOLVED = _at("solved", "1 if a known complaint was solved")
@@ -70,18 +72,13 @@ BOUGHT = _kept_need("bought", "fading count of purchases for the need")
 INFORMED = _kept_need("informed", "fading count of information sent")
 ANSWER_NEED = _kept_need("answer_need", "need in the last answer [0, 1]")
 
-ANY_CONTACT = _at("any_contact", "scratch: bits of the contacts on any channel")
-BASKET_FRESH = _at("basket_fresh", "scratch: freshness of the last basket")
-CONTACTS_SHORT = _at("contacts_short", "scratch: contacts of all channels, as a share")
-CONTACTS_LONG = _at("contacts_long", "scratch: contacts of all channels, as a share")
-
 # --- ledger: money of one period ------------------------------------------------------------------
-MARGIN = _at("margin", "margin on purchases at list price, in currency")
-DISCOUNTS = _at("discounts", "discounts granted, in currency, <= 0")
-RECURRING = _at("recurring", "recurring margin of a contract, in currency")
-REFERRALS = _at("referrals", "value of referred customers, in currency")
-CONTACT_COST = _at("contact_cost", "cost of contacts, in currency, <= 0")
-SERVICE_COST = _at("service_cost", "cost that follows a response, in currency, <= 0")
+MARGIN = _money("margin", "margin on purchases at list price, in currency")
+DISCOUNTS = _money("discounts", "discounts granted, in currency, <= 0")
+RECURRING = _money("recurring", "recurring margin of a contract, in currency")
+REFERRALS = _money("referrals", "value of referred customers, in currency")
+CONTACT_COST = _money("contact_cost", "cost of contacts, in currency, <= 0")
+SERVICE_COST = _money("service_cost", "cost that follows a response, in currency, <= 0")
 
 # --- what the action does, looked up in the catalogue ---------------------------------------------
 ACT_CHANNEL = _at("act_channel", "index of the channel; -1 when waiting")
@@ -96,6 +93,7 @@ ACT_NEED = _of_need("act_need", "how much the action speaks to the need [0, 1]")
 
 # --- bit histories: one bit a period, the lowest is the latest ------------------------------------
 RESPONSE_BITS = _BITS.place("response_bits", "responses")
+ANY_CONTACT_BITS = _BITS.place("any_contact_bits", "outbound contacts on any channel")
 PURCHASE_BITS = _BITS.place("purchase_bits", "periods with a purchase")
 CONTACT_BITS = _BITS.end * LANES
 """Outbound contacts; one row a channel."""

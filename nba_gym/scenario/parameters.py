@@ -29,6 +29,7 @@ from nba_gym.scenario.schema import (
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 
 
 class World(NamedTuple):
@@ -115,8 +116,11 @@ class World(NamedTuple):
     renewal_window: float
 
 
-WORLD_TYPE = np.dtype([(name, np.float64) for name in World._fields])
-"""The same as a record, which compiled code reads field by field."""
+_MONEY = ("recurring_margin", "referral_value")
+WORLD_TYPE = np.dtype(
+    [(name, np.float64 if name in _MONEY else np.float32) for name in World._fields], align=True
+)
+"""The same as a record, which compiled code reads field by field; money in double precision."""
 
 # columns of the catalogue, one row an action
 A_CHANNEL, A_OUTBOUND, A_INBOUND, A_COST, A_FULFIL_COST, A_DISCOUNT = 0, 1, 2, 3, 4, 5
@@ -167,12 +171,12 @@ class Parameters:
     """
 
     world: Array
-    actions: Floats
-    channels: Floats
+    actions: Singles
+    channels: Singles
     needs: Floats
-    excitation: Floats
-    seasons: Floats
-    waves: Floats
+    excitation: Singles
+    seasons: Singles
+    waves: Singles
     personas: Floats
     traits: Floats
     links: NDArray[np.int64]
@@ -193,17 +197,22 @@ def pack(scenario: Scenario) -> Parameters:
     phase = 2.0 * np.pi * np.arange(scenario.cycle) / scenario.cycle
     return Parameters(
         world=np.array([tuple(map(float, _world(scenario)))], dtype=WORLD_TYPE).view(np.recarray),
-        actions=_catalogue(scenario),
-        channels=_channel_table(scenario),
+        actions=_single(_catalogue(scenario)),
+        channels=_single(_channel_table(scenario)),
         needs=np.array([[need.margin, need.price] for need in scenario.needs]),
-        excitation=_excitation(scenario),
-        seasons=_portable(seasons),
-        waves=_portable(np.stack([np.sin(phase), np.cos(phase)], axis=1)),
+        excitation=_single(_excitation(scenario)),
+        seasons=_single(seasons),
+        waves=_single(np.stack([np.sin(phase), np.cos(phase)], axis=1)),
         personas=np.cumsum([persona.share for persona in scenario.personas]),
         traits=traits,
         links=links,
         spend_noise=_spend_noise(scenario.purchase.transaction_shape),
     )
+
+
+def _single(values: Any) -> Singles:
+    """In single precision, the precision of the equations."""
+    return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def _portable(values: Any) -> Floats:

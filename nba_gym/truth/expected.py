@@ -26,7 +26,7 @@ from nba_gym.customer.places import (
 from nba_gym.customer.population import Population
 from nba_gym.customer.purchase import expected_purchases, purchase_probability
 from nba_gym.customer.respond import respond
-from nba_gym.lanes import LANES, Scratch, lanes_for, need_block, used, wide
+from nba_gym.lanes import LANES, Scratch, lanes_for, need_block, used
 from nba_gym.records.places import (
     ACT_COST,
     ACT_DISCOUNT,
@@ -55,7 +55,7 @@ def _expected_margin(table: Array, born: Array, needs: Array, world: World, j: i
     count = expected_purchases(total, table[P_DROPOUT + j], world.counted)
     buys = purchase_probability(total, world.counted)
     referral = buys * table[P_REFERRAL + j] * world.referral_value
-    return count * wide(born[SPEND_LEVEL + j]) * margin + referral
+    return count * born[SPEND_LEVEL + j] * margin + referral
 
 
 @stage
@@ -86,7 +86,7 @@ def _add_certain(table: Array, kept: Array, world: World, out: Array, a: int, co
         responds = table[P_NOTICE + j] * table[P_RESPOND + j]
         out[j, a] = (
             out[j, a]
-            + world.recurring_margin * wide(kept[CUSTOMER + j])
+            + world.recurring_margin * kept[CUSTOMER + j]
             - table[ACT_COST + j] * contacted
             - table[ACT_FULFIL_COST + j] * responds
         )
@@ -106,7 +106,7 @@ def _make_expected(digest: str) -> Callable[..., None]:
             rows = out[t * LANES :]
             for a in range(rules.actions.shape[0]):
                 for j in range(LANES):
-                    table[ACTION + j] = np.float64(a)
+                    table[ACTION + j] = np.float32(a)
                 look_up(table, kept, born, rules.cards, rules.season_cards, tray, n_needs, width)
                 respond(table, kept, born, rules.excitation, world, n_needs, width)
                 for noticed in (1.0, 0.0):
