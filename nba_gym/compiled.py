@@ -21,8 +21,9 @@ from __future__ import annotations
 import ctypes
 import hashlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, update_wrapper
 from pathlib import Path
+from types import FunctionType
 from typing import Any, TypeVar, cast
 
 import numba  # pyright: ignore[reportMissingTypeStubs]
@@ -45,24 +46,29 @@ def _weak(constant: Any) -> Any:
 
 
 def _with_weak_literals(function: F) -> F:
-    """Let literals such as 1.0 or 0.5 take the precision of the numbers they meet.
+    """The function with literals such as 1.0 or 0.5 that take the precision of what they meet.
 
-    A Python literal counts as double precision, so a single ``1.0 - x`` would turn everything that
-    follows into it. Literals that single precision holds exactly are therefore stored in it: next
-    to a double they are the same number, next to a single they leave it one. Equations stay free of
-    casts and run in the precision of what they are given.
+    To Numba a literal is double precision, so a single ``1.0 - x`` would turn all that follows into
+    it. Literals that single precision holds exactly are therefore stored in it: next to a double
+    they are the same number, next to a single they leave it one. Equations stay free of casts and
+    run in the precision of what they are given. Other literals (0.1) stay double; where numbers in
+    single precision meet one, name it: ``np.float32(0.1)``. Plain Python needs none of this, for
+    NumPy takes literals that way.
     """
-    code = function.__code__  # pyright: ignore[reportFunctionMemberAccess]
-    weak = code.replace(co_consts=tuple(map(_weak, code.co_consts)))
-    function.__code__ = weak  # pyright: ignore[reportFunctionMemberAccess]
-    return function
+    if _config.DISABLE_JIT:
+        return function
+    plain = cast(FunctionType, function)
+    code = plain.__code__.replace(co_consts=tuple(map(_weak, plain.__code__.co_consts)))
+    copy = FunctionType(
+        code, plain.__globals__, plain.__name__, plain.__defaults__, plain.__closure__
+    )
+    return cast(F, update_wrapper(copy, plain))
 
 
 def scalar(function: F) -> F:
     """Compile a pure function of numbers and inline it into every caller."""
-    function = _with_weak_literals(function)
     compile_ = cast(Any, numba).njit(forceinline=True, error_model="numpy", fastmath=False)
-    return cast(F, compile_(function))
+    return cast(F, compile_(_with_weak_literals(function)))
 
 
 class _WithoutAliases(cast(Any, compiler.Compiler)):
@@ -82,18 +88,16 @@ def stage(function: F) -> F:
     what it writes changes what it reads, and may work on several lanes at a time. Pass the block of
     a need or channel in from outside (``need_block``): cut out inside, it counts as an overlap.
     """
-    function = _with_weak_literals(function)
     compile_ = cast(Any, numba).njit(
         error_model="numpy", fastmath=False, pipeline_class=_WithoutAliases
     )
-    return cast(F, compile_(function))
+    return cast(F, compile_(_with_weak_literals(function)))
 
 
 def sequence(function: F) -> F:
     """Copy a function that only calls stages into its caller, so that it costs nothing."""
-    function = _with_weak_literals(function)
     compile_ = cast(Any, numba).njit(inline="always", error_model="numpy", fastmath=False)
-    return cast(F, compile_(function))
+    return cast(F, compile_(_with_weak_literals(function)))
 
 
 def by_precision(single: Callable[[Any], Any], double: Callable[[Any], Any]) -> Callable[..., Any]:

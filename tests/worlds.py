@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nba_gym.customer import kernel
 from nba_gym.customer.kernel import Outcome
-from nba_gym.customer.population import HIDDEN_BOOKS, VISIBLE_BOOKS, Population
+from nba_gym.customer.population import HIDDEN_BOOKS, KEPT_BOOKS, Population
 from nba_gym.evaluation.rollout import decide
 from nba_gym.policies import Policy
 from nba_gym.records.events import event_columns
@@ -33,9 +33,9 @@ NO_SEASON = {"season_utility": 0.0, "season_arrival": 0.0}
 NO_RULES = {"eligibility": [], "applicability": [], "suitability": [], "valid": None}
 NO_LIMITS = {"cap": 32, "window": 1, "pause_after": 10_000, "pause": 0, "opt_in": 1.0}
 
-HIDDEN = [name for book in HIDDEN_BOOKS for name, place in book.places.items() if place.stored]
+HIDDEN = [name for book in HIDDEN_BOOKS for name in book.places]
 """Names of the hidden quantities that are kept from period to period."""
-VISIBLE = [name for book in VISIBLE_BOOKS for name, place in book.places.items() if place.stored]
+VISIBLE = [name for book in KEPT_BOOKS if book not in HIDDEN_BOOKS for name in book.places]
 
 
 def constant(value: float) -> dict[str, Any]:

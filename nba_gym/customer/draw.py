@@ -210,14 +210,14 @@ def _count_purchases(table: Array, j: int, counted: float) -> None:
     at_least = purchase_probability(total, counted)
     point = 1.0 - at_least
     stays = 1.0
-    count = 0
+    count = 0.0
     while count < most and table[LUCK_BUY + j] < at_least and table[LEFT + j] <= 0.0:
-        count += 1
+        count += 1.0
         stays *= 1.0 - table[P_DROPOUT + j]
         table[LEFT + j] = indicator(table[LUCK_DROPOUT + j] < 1.0 - stays)
         point = poisson_point(count, total, point)
         at_least -= point
-    table[PURCHASES + j] = np.float32(count)
+    table[PURCHASES + j] = count
 
 
 @scalar

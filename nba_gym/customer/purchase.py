@@ -6,8 +6,6 @@ things", and the effect of a contact is incremental.
 
 from __future__ import annotations
 
-import numpy as np
-
 from nba_gym.arithmetic import exp, indicator
 from nba_gym.compiled import scalar
 
@@ -93,9 +91,9 @@ def purchase_probability(total: float, counted: float) -> float:
 
 
 @scalar
-def poisson_point(n: int, total: float, point_before: float) -> float:
+def poisson_point(n: float, total: float, point_before: float) -> float:
     """Equation 10: P(N = n) of a Poisson number with mean T, from P(N = n - 1)."""
-    return point_before * total / np.float32(n)
+    return point_before * total / n
 
 
 @scalar
@@ -118,7 +116,9 @@ def expected_purchases(total: float, dropout: float, counted: float) -> float:
     point = 1.0 - at_least
     stays = 1.0
     mean = 0.0
-    for n in range(1, most + 1):
+    n = 0.0
+    for _ in range(most):
+        n += 1.0
         mean += at_least * stays
         stays *= 1.0 - dropout
         point = poisson_point(n, total, point)

@@ -24,7 +24,8 @@ Scalar = Callable[..., float]
 def plain(name: str) -> Scalar:
     """An equation as plain Python, by name."""
     [found] = [getattr(module, name) for module in EQUATIONS if name in vars(module)]
-    return getattr(found, "py_func", found)
+    compiled = getattr(found, "py_func", found)
+    return getattr(compiled, "__wrapped__", compiled)
 
 
 # ---------------------------------------------------------------------------- valid arguments

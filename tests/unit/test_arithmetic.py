@@ -203,6 +203,59 @@ def test_clip01_holds_within_zero_and_one_and_passes_on_what_is_not_a_number():
     assert math.isnan(clip01(math.nan))
 
 
+def over_single(function: Any, xs: Any) -> Any:
+    """The function applied to numbers in single precision, in a compiled loop."""
+
+    def apply(xs, out):
+        for i in range(xs.size):
+            out[i] = function(xs[i])
+
+    out = np.empty(len(xs), dtype=np.float32)
+    cast(Any, numba).njit(error_model="numpy")(apply)(np.ascontiguousarray(xs), out)
+    return out
+
+
+def claimed_single(function) -> float:
+    found = re.search(r"Single: (?:relative error )?below ([0-9.e-]+[0-9])", function.__doc__)
+    assert found is not None
+    return float(found[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "reference"),
+    [
+        ("exp", -87.0, 87.0, np.exp),
+        ("exp", -1.0, 1.0, np.exp),
+        ("log", 0.3, 1.7, np.log),
+        ("log", 1e-30, 1e30, np.log),
+        ("logistic", -80.0, 80.0, lambda x: 1 / (1 + np.exp(-x))),
+    ],
+)
+def test_single_precision_is_as_precise_as_claimed(name, low, high, reference):
+    function = getattr(arithmetic, name)
+    xs = np.unique(spread(low, high, 400_000).astype(np.float32))
+    got, exact = over_single(function, xs), reference(xs.astype(np.float64))
+    known = exact != 0.0
+    assert np.abs(got[known] / exact[known] - 1).max() < claimed_single(function)
+    assert (np.diff(got) >= 0).all()
+
+
+def test_single_precision_is_held_within_its_range_and_passes_on_what_is_not_a_number():
+    xs = np.array([87.0, 88.0, np.inf, -87.0, -np.inf, 0.0, np.nan], dtype=np.float32)
+    top, over, infinite, bottom, least, one, nothing = over_single(exp, xs)
+    assert top == over == infinite < math.inf
+    assert bottom == least > 0.0
+    assert one == 1.0
+    assert math.isnan(nothing)
+
+
+def test_literals_take_the_precision_of_what_they_meet():
+    xs = spread(-5, 5, 100).astype(np.float32)
+    single, double = over_single(logistic, xs), 1 / (1 + np.exp(-xs.astype(np.float64)))
+    assert (single != double).any()  # computed in single precision, not in double
+    assert logistic(0.3) == pytest.approx(1 / (1 + math.exp(-0.3)), rel=4e-16, abs=0)
+
+
 def test_larger_smaller_and_indicator_choose():
     assert (larger(1.0, 2.0), larger(2.0, 1.0), larger(-1.0, -2.0)) == (2.0, 2.0, -1.0)
     assert (smaller(1.0, 2.0), smaller(2.0, 1.0), smaller(-1.0, -2.0)) == (1.0, 1.0, -2.0)

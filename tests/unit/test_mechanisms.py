@@ -22,7 +22,8 @@ EQUATIONS = (response, purchase, relationship, needs, leaving, service)
 
 def plain(function: Any) -> Any:
     """The function as plain Python."""
-    return getattr(function, "py_func", function)
+    compiled = getattr(function, "py_func", function)
+    return getattr(compiled, "__wrapped__", compiled)
 
 
 def functions(module: ModuleType) -> dict[str, Any]:

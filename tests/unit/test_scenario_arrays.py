@@ -44,7 +44,8 @@ def test_packed_arrays_are_finite_of_the_stated_shape_and_contiguous(name, small
     for field, shape in shapes.items():
         array = getattr(packed, field)
         assert array.shape == shape, field
-        assert array.dtype == np.float64, field
+        double = field in ("needs", "personas", "traits", "spend_noise")
+        assert array.dtype == (np.float64 if double else np.float32), field
         assert array.flags.c_contiguous, field
         assert np.isfinite(array).all(), field
     assert packed.links.shape == (p, t)
@@ -82,12 +83,12 @@ def test_a_row_of_the_catalogue_holds_what_the_file_says(small):
         "A_RESPONSE_SLOPE": 0.2,
         "A_NEED": 0.75,
     }
-    row = np.zeros(len(offer))
+    row = np.zeros(len(offer), dtype=np.float32)
     for name, value in expected.items():
         row[getattr(parameters, name)] = value
     np.testing.assert_array_equal(offer, row)
     expected = {"A_CHANNEL": 1, "A_INBOUND": 1, "A_REACH": 1, "A_CARE": 0.6, "A_SERVICE": 0.6}
-    row = np.zeros(len(service))
+    row = np.zeros(len(service), dtype=np.float32)
     for name, value in expected.items():
         row[getattr(parameters, name)] = value
     np.testing.assert_array_equal(service, row)
@@ -213,7 +214,9 @@ def test_a_row_of_the_channel_table_holds_what_the_file_says(small):
 
 
 def test_excitation_goes_from_row_to_column(small):
-    np.testing.assert_array_equal(pack(small).excitation, [[0.0, 0.6], [0.0, 0.0]])
+    np.testing.assert_array_equal(
+        pack(small).excitation, np.array([[0.0, 0.6], [0.0, 0.0]], dtype=np.float32)
+    )
 
 
 def test_seasons_peak_where_the_file_says_and_average_out(small):
