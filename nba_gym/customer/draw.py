@@ -7,6 +7,7 @@ import numpy as np
 from nba_gym.arithmetic import indicator, round_money
 from nba_gym.compiled import scalar, sequence, stage
 from nba_gym.customer.leaving import leaving_probability
+from nba_gym.customer.luck import answer_luck, draw_buyer_luck
 from nba_gym.customer.places import (
     ACT_RETAIN,
     ACT_SERVICE,
@@ -16,7 +17,6 @@ from nba_gym.customer.places import (
     LEAVING_PROPENSITY,
     LEFT,
     LOYALTY,
-    LUCK_ANSWER,
     LUCK_ARRIVAL,
     LUCK_BASKET,
     LUCK_BUY,
@@ -100,6 +100,7 @@ def draw_events(
     purse: Array,
     kept: Array,
     born: Array,
+    identity: Array,
     needs: Array,
     channels: Array,
     spend_noise: Array,
@@ -111,7 +112,7 @@ def draw_events(
     """Write the events of the period; ``respond`` and ``draw_luck`` must have run."""
     _draw_contact(table, kept, world, width)
     weigh_purchases(table, kept, n_needs, width)
-    _draw_purchases(table, purse, born, needs, spend_noise, world, width)
+    _draw_purchases(table, purse, kept, born, identity, needs, spend_noise, world, width)
     if world.leave_scale > 0.0:
         _draw_leaving(table, kept, born, world, width)
     _draw_departure(table, world, width)
@@ -123,7 +124,8 @@ def draw_events(
             _draw_visit(table, below, share, c, width)
             below += share
     for k in range(n_needs):
-        _draw_need(table, need_block(table, k), need_kept(kept, k), world, k, width)
+        _draw_need(table, need_block(table, k), k, width)
+    _draw_answers(table, kept, identity, world, n_needs, width)
 
 
 @stage
@@ -167,7 +169,9 @@ def _weigh_need(table: Array, of_need: Array, kept: Array, k: int, width: int) -
 def _draw_purchases(
     table: Array,
     purse: Array,
+    kept: Array,
     born: Array,
+    identity: Array,
     needs: Array,
     spend_noise: Array,
     world: World,
@@ -176,6 +180,7 @@ def _draw_purchases(
     _draw_buyers(table, purse, world.counted, width)
     for j in range(used(width)):
         if table[PURCHASES + j] > 0.0:
+            draw_buyer_luck(table, kept, identity, j)
             _draw_purchase(table, purse, born, needs, spend_noise, world, j)
 
 
@@ -198,7 +203,7 @@ def _draw_purchase(
     _count_purchases(table, j, world.counted)
     _choose_need(table, purse, born, needs, j)
     if world.transaction_noise > 0.0:
-        purse[LIST_SPEND + j] *= tabulated_quantile(spend_noise, table[LUCK_SPEND + j])
+        purse[LIST_SPEND + j] *= tabulated_quantile(spend_noise, np.float64(table[LUCK_SPEND + j]))
     purse[LIST_SPEND + j] = round_money(purse[LIST_SPEND + j])
 
 
@@ -298,15 +303,12 @@ def _draw_visit(table: Array, below: float, share: float, c: int, width: int) ->
 
 
 @stage
-def _draw_need(
-    table: Array, of_need: Array, kept_need: Array, world: World, k: int, width: int
-) -> None:
-    here, noise = np.float32(k + 1), world.answer_noise
+def _draw_need(table: Array, of_need: Array, k: int, width: int) -> None:
+    here = np.float32(k + 1)
     for j in range(used(width)):
-        stated = reading(kept_need[NEED + j], noise, of_need[LUCK_ANSWER + j])
         of_need[ARISEN + j] = indicator(of_need[LUCK_ARRIVAL + j] < of_need[P_ARRIVAL + j])
         of_need[SIGNAL + j] = indicator(of_need[LUCK_SIGNAL + j] < of_need[P_SIGNAL + j])
-        of_need[READING + j] = table[ANSWERED + j] * stated
+        of_need[READING + j] = 0.0
         low = table[BASKET_SUM + j]
         high = low + of_need[P_BASKET + j]
         luck = table[LUCK_BASKET + j]
@@ -314,3 +316,16 @@ def _draw_need(
         quiet = indicator(table[PURCHASES + j] <= 0.0) * (1.0 - table[LEFT + j])
         table[BASKET + j] += here * leaves * quiet
         table[BASKET_SUM + j] = high
+
+
+@stage
+def _draw_answers(
+    table: Array, kept: Array, identity: Array, world: World, n_needs: int, width: int
+) -> None:
+    """What the few who answered a question say of their needs."""
+    for j in range(used(width)):
+        if table[ANSWERED + j] > 0.0:
+            for k in range(n_needs):
+                luck = answer_luck(kept, identity, k, j)
+                stated = reading(need_kept(kept, k)[NEED + j], world.answer_noise, luck)
+                need_block(table, k)[READING + j] = stated

@@ -41,26 +41,27 @@ NEED = _kept_need("need", "n_k [0, 1]")
 AWARENESS = _kept_need("awareness", "w_k [0, 1]")
 
 # --- luck: uniform random numbers of this period, four to a block of the generator ----------------
+# drawn for every customer
 LUCK_NOTICE = _at("luck_notice", "uniform: is the contact noticed?")
 LUCK_RESPOND = _at("luck_respond", "uniform: is there a response?")
+LUCK_OPT_OUT = _at("luck_opt_out", "uniform: consent withdrawn?")
 LUCK_BUY = _at("luck_buy", "uniform: how many purchases?")
+LUCK_VISIT = _at("luck_visit", "uniform: does the customer come in?")
+LUCK_BASKET = _at("luck_basket", "uniform: is a basket abandoned?")
+LUCK_PROBLEM = _at("luck_problem", "uniform: does a problem arise or end?")
+LUCK_COMPLAIN = _at("luck_complain", "uniform: is the problem told?")
+LUCK_SOLVE = _at("luck_solve", "uniform: does the service solve the problem?")
+LUCK_LEAVE = _at("luck_leave", "uniform: left at the end of the period?")
+LUCK_REFERRAL = _at("luck_referral", "uniform: is somebody brought in?")
+LUCK_READING = _at("luck_reading", "uniform: noise in the stated satisfaction")
+# drawn for those who buy
 LUCK_CHOICE = _at("luck_choice", "uniform: for which need?")
 LUCK_SPEND = _at("luck_spend", "uniform: how much is spent?")
 LUCK_DROPOUT = _at("luck_dropout", "uniform: left after a purchase?")
-LUCK_LEAVE = _at("luck_leave", "uniform: left at the end of the period?")
-LUCK_OPT_OUT = _at("luck_opt_out", "uniform: consent withdrawn?")
-LUCK_PROBLEM = _at("luck_problem", "uniform: does a problem arise or end?")
-LUCK_COMPLAIN = _at("luck_complain", "uniform: is the problem told?")
-LUCK_VISIT = _at("luck_visit", "uniform: does the customer come in?")
-LUCK_BASKET = _at("luck_basket", "uniform: is a basket abandoned?")
-LUCK_REFERRAL = _at("luck_referral", "uniform: is somebody brought in?")
-LUCK_SOLVE = _at("luck_solve", "uniform: does the service solve the problem?")
-LUCK_READING = _at("luck_reading", "uniform: noise in the stated satisfaction")
 LUCK_EXTRA = _at("luck_extra", "uniform: fourth word of the block, not used")
+# drawn for every customer, two needs to a block
 LUCK_ARRIVAL = _of_need("luck_arrival", "uniform: does the need arise?")
 LUCK_SIGNAL = _of_need("luck_signal", "uniform: does browsing point at the need?")
-LUCK_ANSWER = _of_need("luck_answer", "uniform: noise in the stated need")
-LUCK_NEED_EXTRA = _of_need("luck_need_extra", "uniform: fourth word of the block, not used")
 
 # --- looked up for this action and season ---------------------------------------------------------
 # in the order of the catalogue's columns; the two rows after them are overwritten with the padding

@@ -76,6 +76,7 @@ def live_one_period(
         purse,
         kept,
         born,
+        identity,
         rules.needs,
         rules.channels,
         rules.spend_noise,
