@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.customer import kernel
 from nba_gym.customer import places as hidden_half
-from nba_gym.customer.arrays import Outcome, Rules, State, addresses
+from nba_gym.customer.arrays import Outcome, Rules, Shelf, State, addresses
 from nba_gym.customer.look_up import season_cards
 from nba_gym.engagement.rules import RuleBook, compile_rules
 from nba_gym.lanes import HIDDEN_AT, LANES, Place, Scratch, rows_of
@@ -41,6 +41,7 @@ HIDDEN_BOOKS = (
     hidden_half.KEPT_NEEDS,
     hidden_half.BORN_CHANNELS,
 )
+_NOTHING = np.zeros(0)
 _NOBODY, _NO_ACTIONS = np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.int64)
 CUSTOMERS_PER_THREAD = 4096
 """Below this many customers a second thread costs more than it saves."""
@@ -86,6 +87,7 @@ class Population:
         self.n_tiles = -(-n // LANES)
         self.state = self._new_state()
         self.record = record
+        self._shelf = Shelf()
         self.out = self.new_outcome()
         self.threads = self._choose_threads(threads)
         self._settle_in()
@@ -134,12 +136,13 @@ class Population:
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what belongs to this object alone: addresses, worktables, threads."""
-        own = ("_scratch", "_scratch_at", "_rules_at", "_state_at", "_out_at", "_pool")
+        own = ("_scratch", "_scratch_at", "_rules_at", "_state_at", "_out_at", "_pool", "_shelf")
         return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A copy finds its own arrays, never those of the original."""
         self.__dict__.update(state)
+        self._shelf = Shelf()
         self.out = self._out
         self._settle_in()
 
@@ -153,41 +156,53 @@ class Population:
     @property
     def out(self) -> Outcome:
         """Arrays that the next step overwrites."""
-        return self._out
+        return cast(Outcome, self._out)
 
     @out.setter
     def out(self, out: Outcome) -> None:
-        self._out = out
+        self._out: Outcome | None = out
         self._out_at = addresses(out)
 
     def new_outcome(self) -> Outcome:
-        """Fresh arrays for what a step reports."""
+        """Arrays for what a step reports, all of them new."""
         n, rules = self.n, self.rules
-        shape = (n, len(rules.features)), (n, len(rules.blocked_by))
-        return Outcome(
-            observations=np.empty(shape[0], dtype=np.float32),
-            masks=np.empty(shape[1], dtype=np.int8),
-            ledger=np.empty((n, kernel.N_LINES)),
-            rewards=np.empty(n),
-            terminated=np.empty(n, dtype=np.bool_),
-            truncated=np.empty(n, dtype=np.bool_),
-            forbidden=np.empty(n, dtype=np.bool_),
-            final_observations=np.empty(shape[0], dtype=np.float32),
-            final_masks=np.empty(shape[1], dtype=np.int8),
-            events=np.empty((n if self.record else 0, len(rules.event_offsets))),
+        return self._with_leaving(
+            Outcome(
+                observations=_NOTHING,
+                masks=_NOTHING,
+                ledger=_NOTHING,
+                rewards=_NOTHING,
+                terminated=_NOTHING,
+                truncated=_NOTHING,
+                forbidden=_NOTHING,
+                final_observations=np.empty((n, len(rules.features)), dtype=np.float32),
+                final_masks=np.empty((n, len(rules.blocked_by)), dtype=np.int8),
+                events=np.empty((n if self.record else 0, len(rules.event_offsets))),
+            )
         )
 
     def fresh_outcome(self) -> Outcome:
-        """Fresh arrays for what leaves the environment; scratch for the rest is used again."""
-        n, rules = self.n, self.rules
-        return self.out._replace(
-            observations=np.empty((n, len(rules.features)), dtype=np.float32),
-            masks=np.empty((n, len(rules.blocked_by)), dtype=np.int8),
-            ledger=np.empty((n, kernel.N_LINES)),
-            rewards=np.empty(n),
-            terminated=np.empty(n, dtype=np.bool_),
-            truncated=np.empty(n, dtype=np.bool_),
-            forbidden=np.empty(n, dtype=np.bool_),
+        """Arrays of their own for what leaves the environment, the present scratch for the rest.
+
+        What was reported before is left alone for as long as anybody holds it, or a part of it.
+        """
+        scratch, self._out = self.out, None
+        scratch = scratch._replace(
+            **dict.fromkeys(("observations", "masks", "ledger", "rewards"), _NOTHING),
+            **dict.fromkeys(("terminated", "truncated", "forbidden"), _NOTHING),
+        )
+        return self._with_leaving(scratch)
+
+    def _with_leaving(self, outcome: Outcome) -> Outcome:
+        n, rules, take = self.n, self.rules, self._shelf.take
+        return outcome._replace(
+            observations=take((n, len(rules.features)), np.float32),
+            masks=take((n, len(rules.blocked_by)), np.int8),
+            ledger=take((n, kernel.N_LINES), np.float64),
+            rewards=take((n,), np.float64),
+            terminated=take((n,), np.bool_),
+            truncated=take((n,), np.bool_),
+            forbidden=take((n,), np.bool_),
         )
 
     def who(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
