@@ -161,24 +161,25 @@ array_at: Callable[[int, tuple[int, ...], Any], Any] = (
 """The array at an address in memory, of a shape and type. It is not kept alive by this."""
 
 
-def _fetcher(write: int) -> Any:
-    """Ask for one line of memory, to read (0) or to write (1); processors may ignore it."""
+@intrinsic
+def _fetch_to_write(context: Any, address: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        write, near, data = flag(1), flag(2), flag(1)
+        builder.call(function, [builder.inttoptr(values[0], byte), write, near, data])
+        return context.get_dummy_value()
 
-    def fetch(context: Any, address: Any) -> Any:
-        def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
-            kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-            function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
-            near, data = flag(2), flag(1)
-            builder.call(function, [builder.inttoptr(values[0], byte), flag(write), near, data])
-            return context.get_dummy_value()
-
-        return types.void(types.int64), build
-
-    return intrinsic(fetch)
+    return types.void(types.int64), build
 
 
-_fetch, _fetch_to_write = _fetcher(0), _fetcher(1)
+def _fetch_nothing(address: int) -> None:
+    """Plain Python leaves memory to itself."""
+
+
+fetch_to_write: Callable[[int], None] = _fetch_nothing if _config.DISABLE_JIT else _fetch_to_write
+"""Ask for a line of memory that will soon be written; the processor need not listen."""
 
 
 @intrinsic
@@ -195,20 +196,6 @@ def _set_bits_in_python(word: Any) -> Any:
 
 set_bits: Callable[[Any], Any] = _set_bits_in_python if _config.DISABLE_JIT else _set_bits
 """Number of set bits in an unsigned word, as a word of the same kind."""
-
-
-@scalar
-def fetch_soon(address: int, size: int) -> None:
-    """Ask for ``size`` bytes of memory that will be read soon, without waiting for them."""
-    for at in range(address, address + size, 64):
-        _fetch(at)
-
-
-@scalar
-def fetch_to_write(address: int, size: int) -> None:
-    """Ask for ``size`` bytes of memory that will be written soon, without waiting for them."""
-    for at in range(address, address + size, 64):
-        _fetch_to_write(at)
 
 
 @cache

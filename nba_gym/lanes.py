@@ -234,6 +234,8 @@ class PlaceBook:
 
 TRAY_ROWS, SHEET_ROWS = 40, 256
 """Room for the card a lane picks, and for the observation of a lane."""
+AHEAD_SIZE = 24
+"""Room for an order of memory."""
 CRADLE_SIZE = 64
 """Room for the uniforms of one birth, and for its traits."""
 
@@ -246,6 +248,7 @@ class Scratch:
         purse: Money of one period, float64.
         view: Features, row by row, ``(VIEW_SIZE,)``, float32.
         tray: Cards on their way to the table, ``(TRAY_ROWS * LANES,)``, float32.
+        ahead: Memory to be asked for soon, see ``nba_gym.fetching``.
         cradle: Uniforms and traits of one birth, ``(2 * CRADLE_SIZE,)``, float64.
         sheet: Observations on their way to the outside, ``(SHEET_ROWS * LANES,)``, float32.
     """
@@ -257,8 +260,9 @@ class Scratch:
         self.tray = np.zeros(TRAY_ROWS * LANES, dtype=np.float32)
         self.sheet = np.zeros(SHEET_ROWS * LANES, dtype=np.float32)
         self.cradle = np.zeros(2 * CRADLE_SIZE)
+        self.ahead = np.zeros(AHEAD_SIZE, dtype=np.int64)
 
     @property
-    def arrays(self) -> tuple[Array, Array, Array, Array, Array, Array]:
+    def arrays(self) -> tuple[Array, ...]:
         """All of them, in the order above."""
-        return self.table, self.purse, self.view, self.tray, self.sheet, self.cradle
+        return self.table, self.purse, self.view, self.tray, self.sheet, self.cradle, self.ahead

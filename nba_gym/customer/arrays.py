@@ -219,8 +219,8 @@ def open_outcome(desk: Array) -> Outcome:
 
 
 @scalar
-def open_scratch(desk: Array) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The worktable behind some addresses: table, purse, view, tray, sheet and cradle."""
+def open_scratch(desk: Array) -> tuple[Array, Array, Array, Array, Array, Array, Array]:
+    """A worktable behind some addresses: table, purse, view, tray, sheet, cradle and ahead."""
     return (
         _line(desk, 0, np.float32),
         _line(desk, 1, np.float64),
@@ -228,4 +228,5 @@ def open_scratch(desk: Array) -> tuple[Array, Array, Array, Array, Array, Array]
         _line(desk, 3, np.float32),
         _line(desk, 4, np.float32),
         _line(desk, 5, np.float64),
+        _line(desk, 6, np.int64),
     )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nba_gym.compiled import entry, fetch_to_write, scalar, sequence, stage
+from nba_gym.compiled import entry, scalar, sequence, stage
 from nba_gym.customer.arrays import (
     SLOT,
     Outcome,
@@ -27,6 +27,7 @@ from nba_gym.customer.luck import CUSTOMER_ROW, SEED_ROW
 from nba_gym.customer.story import live_one_period, observe
 from nba_gym.customer.traits import draw_birth
 from nba_gym.engagement.rules import write_masks
+from nba_gym.fetching import clear_order, fetch_some, order
 from nba_gym.lanes import LANES, STEP, lanes_for, row, used
 from nba_gym.records.history import begin_history
 from nba_gym.records.ledger import LINES, write_ledger
@@ -63,6 +64,7 @@ class Tile(NamedTuple):
         tray: Scratch.
         sheet: Scratch.
         cradle: Scratch.
+        ahead: Memory of the next tile, to be asked for little by little.
     """
 
     first: int
@@ -79,13 +81,14 @@ class Tile(NamedTuple):
     tray: Array
     sheet: Array
     cradle: Array
+    ahead: Array
 
 
 @scalar
 def _open_tile(t: int, n: int, state: State, scratch_at: Array) -> Tile:
     first = t * LANES
     count = min(LANES, n - first)
-    table, purse, view, tray, sheet, cradle = open_scratch(scratch_at)
+    table, purse, view, tray, sheet, cradle, ahead = open_scratch(scratch_at)
     return Tile(
         first,
         count,
@@ -101,6 +104,7 @@ def _open_tile(t: int, n: int, state: State, scratch_at: Array) -> Tile:
         tray,
         sheet,
         cradle,
+        ahead,
     )
 
 
@@ -122,31 +126,40 @@ def _group(tile: Tile, at: int) -> Tile:
         tile.tray,
         tile.sheet,
         tile.cradle,
+        tile.ahead,
     )
 
 
 @scalar
-def _fetch_rows(desk: Array, slot: int, first: int, count: int, width: int) -> None:
-    """Ask for rows of array ``slot`` to write, each ``width`` bytes."""
-    fetch_to_write(desk[SLOT * slot] + first * width, count * width)
+def _order_rows(ahead: Array, desk: Array, slot: int, first: int, count: int, width: int) -> None:
+    """Order rows of array ``slot``, each ``width`` bytes."""
+    order(ahead, desk[SLOT * slot] + first * width, count * width)
 
 
 @stage
-def _fetch_tile(
-    t: int, n: int, n_features: int, n_actions: int, state_at: Array, out_at: Array
+def _order_tile(
+    ahead: Array,
+    t: int,
+    last: int,
+    n: int,
+    n_features: int,
+    n_actions: int,
+    state_at: Array,
+    out_at: Array,
 ) -> None:
-    """Ask for the memory of tile ``t``, so that it is near by the time it is needed."""
-    first = t * LANES
-    count = min(LANES, n - first)
-    for slot in range(2):
-        _fetch_rows(state_at, slot, t, 1, state_at[SLOT * slot + 2] * 4)
-    _fetch_rows(state_at, 2, t, 1, state_at[SLOT * 2 + 2] * 4)
-    _fetch_rows(state_at, 3, t, 1, 2 * LANES * 8)
-    _fetch_rows(state_at, 4, first, LANES, 8)
-    _fetch_rows(out_at, 0, first, count, n_features * 4)
-    _fetch_rows(out_at, 1, first, count, n_actions)
-    _fetch_rows(out_at, 2, first, count, N_LINES * 8)
-    _fetch_rows(out_at, 3, first, count, 8)
+    """Order the memory of tile ``t``, unless it is the ``last``."""
+    clear_order(ahead)
+    if t < last:
+        first = t * LANES
+        count = min(LANES, n - first)
+        _order_rows(ahead, state_at, 3, t, 1, 2 * LANES * 8)
+        _order_rows(ahead, state_at, 4, first, LANES, 8)
+        for slot in range(3):
+            _order_rows(ahead, state_at, slot, t, 1, state_at[SLOT * slot + 2] * 4)
+        _order_rows(ahead, out_at, 2, first, count, N_LINES * 8)
+        _order_rows(ahead, out_at, 3, first, count, 8)
+        _order_rows(ahead, out_at, 0, first, count, n_features * 4)
+        _order_rows(ahead, out_at, 1, first, count, n_actions)
 
 
 @stage
@@ -307,6 +320,7 @@ def _live_tile(
     forbidden = out.forbidden[first:]
     _decide(chosen[first:], tile.conditions, rules.blocked_by, table, forbidden, count, width)
     live_one_period(
+        tile.ahead,
         table,
         tile.purse,
         tile.tray,
@@ -321,6 +335,7 @@ def _live_tile(
         width,
     )
     write_ledger(tile.purse, out.ledger.reshape(-1)[first * N_LINES :], out.rewards[first:], count)
+    fetch_some(tile.ahead)
     terminated, truncated = out.terminated[first:], out.truncated[first:]
     ended = _report_ends(table, kept, world.horizon, terminated, truncated, count)
     if out.events.shape[0] > 0:
@@ -333,9 +348,11 @@ def _live_tile(
 def _show_tile(tile: Tile, rules: Rules, out: Outcome) -> None:
     """Write the observations and masks of a tile."""
     _observe_tile(tile, rules)
+    fetch_some(tile.ahead)
     n_actions = rules.blocked_by.shape[0]
     places, rows, first = rules.features, out.observations, tile.first
     write_observations(tile.seen, places, tile.sheet, rows, first, tile.count, tile.width)
+    fetch_some(tile.ahead)
     masks = out.masks.reshape(-1)[first * n_actions :]
     write_masks(tile.conditions, rules.blocked_padded, masks, n_actions, tile.count)
 
@@ -357,9 +374,8 @@ def _make_run(digest: str) -> Callable[..., None]:
         rules, state, out = open_rules(rules_at), open_state(state_at), open_outcome(out_at)
         n_features, n_actions = rules.features.shape[0], rules.blocked_by.shape[0]
         for t in range(first_tile, last_tile):
-            if t + 1 < last_tile:
-                _fetch_tile(t + 1, n, n_features, n_actions, state_at, out_at)
             tile = _open_tile(t, n, state, scratch_at)
+            _order_tile(tile.ahead, t + 1, last_tile, n, n_features, n_actions, state_at, out_at)
             if mode == BEGIN:
                 _begin_marked(tile, newborn, state, rules)
             else:

@@ -28,6 +28,7 @@ from nba_gym.customer.look_up import look_up
 from nba_gym.customer.luck import draw_luck
 from nba_gym.customer.respond import respond
 from nba_gym.engagement.rules import update_conditions
+from nba_gym.fetching import fetch_some
 from nba_gym.records.features import observe_history
 from nba_gym.records.history import update_history
 from nba_gym.records.ledger import settle
@@ -36,6 +37,7 @@ from nba_gym.scenario.parameters import Array, World
 
 @sequence
 def live_one_period(
+    ahead: Array,
     table: Array,
     purse: Array,
     tray: Array,
@@ -52,6 +54,7 @@ def live_one_period(
     """Steps 3 to 6 for a tile of customers whose actions have been decided.
 
     Args:
+        ahead: Memory to ask for meanwhile, see ``nba_gym.fetching``.
         table: Worktable; ``ACTION`` holds what step 2 decided for each lane.
         purse: Money of the period.
         tray: Scratch.
@@ -67,10 +70,13 @@ def live_one_period(
     """
     # 3. respond: what is this action, and how likely is everything now?
     look_up(table, kept, born, rules.cards, rules.season_cards, tray, n_needs, width)
+    fetch_some(ahead)
     respond(table, kept, born, rules.excitation, world, n_needs, width)
 
     # 4. draw: what happens, given this customer's luck?
+    fetch_some(ahead)
     draw_luck(table, kept, identity, n_needs, width)
+    fetch_some(ahead)
     draw_events(
         table,
         purse,
@@ -87,10 +93,13 @@ def live_one_period(
     )
 
     # 5. settle: what is it worth?
+    fetch_some(ahead)
     settle(table, purse, kept, rules.needs, world, width)
 
     # 6. live on: how does it change the customer, and what do the records keep of it?
+    fetch_some(ahead)
     live_on(table, kept, born, world, n_needs, width)
+    fetch_some(ahead)
     update_history(table, purse, kept, bits, rules.channels, world, n_needs, n_channels, width)
 
 
