@@ -10,9 +10,11 @@ normal quantile after Acklam (2003). The stated errors are measured in the tests
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from nba_gym.compiled import by_precision, scalar, set_bits
+from nba_gym.compiled import by_precision, scalar, set_bits, single
 
 LOG2_E = 1.4426950408889634
 LN2_HIGH = 6.93147180369123816490e-01
@@ -24,12 +26,14 @@ MONEY_QUANTUM = 1.0 / 65536.0
 _MANTISSA = np.uint64(0x000FFFFFFFFFFFFF)
 _ONE = np.uint64(0x3FF0000000000000)
 # the same in single precision; ln 2 = 0.693359375 - 2.1219e-4, the first part exact in 12 bits
-_LOG2_E, _LN2_LOW = np.float32(LOG2_E), np.float32(-2.12194440e-4)
-_E3, _E4, _E5 = np.float32(1 / 6), np.float32(1 / 24), np.float32(1 / 120)
-_E6, _E7 = np.float32(1 / 720), np.float32(1 / 5040)
-_THIRD, _FIFTH = np.float32(1 / 3), np.float32(1 / 5)
-_SEVENTH, _NINTH = np.float32(1 / 7), np.float32(1 / 9)
-_ROOT_TWO = np.float32(1.4142135)
+_SINGLE_ROUND_SHIFT = single(12582912.0)  # 1.5 * 2**23
+_LOG2_E = single(LOG2_E)
+_SINGLE_LN2_HIGH, _SINGLE_LN2_LOW = single(0.693359375), single(-2.12194440e-4)
+_E3, _E4, _E5 = single(1 / 6), single(1 / 24), single(1 / 120)
+_E6, _E7 = single(1 / 720), single(1 / 5040)
+_THIRD, _FIFTH = single(1 / 3), single(1 / 5)
+_SEVENTH, _NINTH = single(1 / 7), single(1 / 9)
+_ROOT_TWO = single(1.4142135)
 _SINGLE_MANTISSA, _SINGLE_ONE = np.uint32(0x007FFFFF), np.uint32(0x3F800000)
 _SINGLE_SHIFT, _SHIFT_LESS_BIAS = np.uint32(23), np.uint32(0x4B400000 - 127)
 _EXPONENT_SHIFT = np.uint64(52)
@@ -65,9 +69,9 @@ def _exp_double(x: float) -> float:
 def _exp_single(x: float) -> float:
     x = 87.0 if x > 87.0 else x
     x = -87.0 if x < -87.0 else x
-    shifted = x * _LOG2_E + 12582912.0  # 1.5 * 2**23
-    n = shifted - 12582912.0
-    r = (x - n * 0.693359375) - n * _LN2_LOW
+    shifted = x * _LOG2_E + _SINGLE_ROUND_SHIFT
+    n = shifted - _SINGLE_ROUND_SHIFT
+    r = (x - n * _SINGLE_LN2_HIGH) - n * _SINGLE_LN2_LOW
     q = _E7
     q = q * r + _E6
     q = q * r + _E5
@@ -75,7 +79,9 @@ def _exp_single(x: float) -> float:
     q = q * r + _E3
     q = q * r + 0.5
     p = 1.0 + (r + r * r * q)
-    power = np.uint32((np.float32(shifted).view(np.uint32) - _SHIFT_LESS_BIAS) << _SINGLE_SHIFT)
+    power: Any = np.uint32(
+        (np.float32(shifted).view(np.uint32) - _SHIFT_LESS_BIAS) << _SINGLE_SHIFT
+    )
     return p * power.view(np.float32)
 
 
@@ -121,8 +127,8 @@ def _log_double(x: float) -> float:
 @scalar
 def _log_single(x: float) -> float:
     bits = np.float32(x).view(np.uint32)
-    mantissa = np.uint32((bits & _SINGLE_MANTISSA) | _SINGLE_ONE).view(np.float32)
-    exponent = np.float32(np.int32(bits >> _SINGLE_SHIFT)) - 127.0
+    mantissa: Any = np.uint32((bits & _SINGLE_MANTISSA) | _SINGLE_ONE).view(np.float32)
+    exponent: Any = np.float32(np.int32(bits >> _SINGLE_SHIFT)) - 127.0
     large = mantissa > _ROOT_TWO
     mantissa = mantissa * 0.5 if large else mantissa
     exponent = exponent + 1.0 if large else exponent
@@ -134,7 +140,7 @@ def _log_single(x: float) -> float:
     p = p * z + _FIFTH
     p = p * z + _THIRD
     p = p * z + 1.0
-    return exponent * 0.693359375 + (2.0 * s * p + exponent * _LN2_LOW)
+    return exponent * _SINGLE_LN2_HIGH + (2.0 * s * p + exponent * _SINGLE_LN2_LOW)
 
 
 _log = by_precision(_log_single, _log_double)
@@ -243,4 +249,5 @@ def normal_quantile(u: float) -> float:
 @scalar
 def count_bits(word: np.uint64) -> float:
     """Number of set bits among the lowest 32 (a window of past periods), in single precision."""
-    return np.float32(np.int32(set_bits(np.uint32(word))))
+    count: Any = np.float32(np.int32(set_bits(np.uint32(word))))
+    return count

@@ -100,27 +100,36 @@ def sequence(function: F) -> F:
     return cast(F, compile_(_with_weak_literals(function)))
 
 
-def by_precision(single: Callable[[Any], Any], double: Callable[[Any], Any]) -> Callable[..., Any]:
+def single(number: float) -> float:
+    """A constant in single precision."""
+    return cast(float, np.float32(number))
+
+
+def by_precision(of_single: Callable[[Any], Any], of_double: Callable[[Any], Any]) -> Any:
     """One function of a number that has a form for each precision.
 
     Args:
-        single: What to do with a number in single precision; compiled as ``scalar``.
-        double: What to do with any other.
+        of_single: What to do with a number in single precision; compiled as ``scalar``.
+        of_double: What to do with any other.
     """
-    if _config.DISABLE_JIT:
-        return lambda x: single(x) if isinstance(x, np.float32) else double(x)
+
+    def choose_in_python(x: Any) -> Any:
+        return of_single(x) if type(x) is np.float32 else of_double(x)
 
     def function(x: Any) -> Any:
         raise NotImplementedError  # compiled code only; never called from Python
 
-    @overload(function, strict=False, jit_options={"forceinline": True, "error_model": "numpy"})
     def choose(x: Any) -> Any:
-        if x == types.float32:
-            return lambda x: single(x)  # noqa: PLW0108  a function of Numba's own is no answer here
-        return lambda x: double(x)  # noqa: PLW0108
+        form = of_single if x == types.float32 else of_double
 
-    _ = choose
-    return function
+        def chosen(x: Any) -> Any:
+            return form(x)
+
+        return chosen
+
+    options = {"forceinline": True, "error_model": "numpy"}
+    cast(Any, overload)(function, strict=False, jit_options=options)(choose)
+    return choose_in_python if _config.DISABLE_JIT else function
 
 
 def entry(make: Callable[[str], F]) -> F:
@@ -178,7 +187,7 @@ def _fetch_nothing(address: int) -> None:
     """Plain Python leaves memory to itself."""
 
 
-fetch_to_write: Callable[[int], None] = _fetch_nothing if _config.DISABLE_JIT else _fetch_to_write
+fetch_to_write: Any = _fetch_nothing if _config.DISABLE_JIT else _fetch_to_write
 """Ask for a line of memory that will soon be written; the processor need not listen."""
 
 
@@ -194,7 +203,7 @@ def _set_bits_in_python(word: Any) -> Any:
     return type(word)(int(word).bit_count())
 
 
-set_bits: Callable[[Any], Any] = _set_bits_in_python if _config.DISABLE_JIT else _set_bits
+set_bits: Any = _set_bits_in_python if _config.DISABLE_JIT else _set_bits
 """Number of set bits in an unsigned word, as a word of the same kind."""
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nba_gym.compiled import entry, scalar
+from nba_gym.compiled import entry, scalar, single
 
 Array = NDArray[Any]
 
@@ -28,7 +28,7 @@ _W1 = np.uint64(0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 _ONE, _NINE = np.uint64(1), np.uint64(9)
-_STEP = np.float32(2.0**-24)
+_STEP = single(2.0**-24)
 
 ROUNDS = 10
 WORDS = 4
@@ -76,7 +76,8 @@ def uniform(word: np.uint64) -> float:
 @scalar
 def uniform_single(word: np.uint64) -> float:
     """The same in single precision: an odd multiple of 2**-24, from the upper 23 bits."""
-    return np.float32(np.int32((word >> _NINE) << _ONE | _ONE)) * _STEP
+    odd: Any = np.float32(np.int32((word >> _NINE) << _ONE | _ONE))
+    return odd * _STEP
 
 
 POLICY_KIND = np.uint64(0xFFFFFFFF)

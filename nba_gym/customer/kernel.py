@@ -51,7 +51,7 @@ class Tile(NamedTuple):
 
     Attributes:
         first: Place of the first customer among all.
-        count: Customers, at most ``LANES``.
+        customers: How many, at most ``LANES``.
         width: Lanes to compute, see ``lanes_for``.
         kept: State and history, worked on where they are stored.
         born: Traits.
@@ -68,7 +68,7 @@ class Tile(NamedTuple):
     """
 
     first: int
-    count: int
+    customers: int
     width: int
     kept: Array
     born: Array
@@ -113,7 +113,7 @@ def _group(tile: Tile, at: int) -> Tile:
     """The ``STEP`` lanes from ``at`` on as a tile of their own."""
     return Tile(
         tile.first + at,
-        min(STEP, tile.count - at),
+        min(STEP, tile.customers - at),
         STEP,
         tile.kept[at:],
         tile.born[at:],
@@ -272,7 +272,7 @@ def _begin_lane(tile: Tile, j: int, state: State, rules: Rules) -> None:
 @scalar
 def _begin_marked(tile: Tile, newborn: Array, state: State, rules: Rules) -> None:
     """Let the customers marked in ``newborn`` be born."""
-    for j in range(tile.count):
+    for j in range(tile.customers):
         if newborn[tile.first + j]:
             _begin_lane(tile, j, state, rules)
 
@@ -284,7 +284,7 @@ def _treat_ends(tile: Tile, n: int, mode: int, state: State, rules: Rules, out: 
     SAME_STEP: report the last of each and begin the next customer's. NEXT_STEP: note who ended now,
     begin anew where a journey had ended before. DISABLED: only note.
     """
-    for j in range(tile.count):
+    for j in range(tile.customers):
         i = tile.first + j
         over = out.terminated[i] or out.truncated[i]
         again = over if mode == SAME_STEP else mode == NEXT_STEP and state.ended[i] > 0
@@ -314,7 +314,7 @@ def _live_tile(
     tile: Tile, n: int, mode: int, chosen: Array, state: State, rules: Rules, out: Outcome
 ) -> None:
     """Live one period, report it, and treat journeys that end."""
-    first, count, width = tile.first, tile.count, tile.width
+    first, count, width = tile.first, tile.customers, tile.width
     table, kept, world = tile.table, tile.kept, rules.world[0]
     n_needs, n_channels = rules.needs.shape[0], rules.channels.shape[0]
     forbidden = out.forbidden[first:]
@@ -351,10 +351,10 @@ def _show_tile(tile: Tile, rules: Rules, out: Outcome) -> None:
     fetch_some(tile.ahead)
     n_actions = rules.blocked_by.shape[0]
     places, rows, first = rules.features, out.observations, tile.first
-    write_observations(tile.seen, places, tile.sheet, rows, first, tile.count, tile.width)
+    write_observations(tile.seen, places, tile.sheet, rows, first, tile.customers, tile.width)
     fetch_some(tile.ahead)
     masks = out.masks.reshape(-1)[first * n_actions :]
-    write_masks(tile.conditions, rules.blocked_padded, masks, n_actions, tile.count)
+    write_masks(tile.conditions, rules.blocked_padded, masks, n_actions, tile.customers)
 
 
 def _make_run(digest: str) -> Callable[..., None]:

@@ -143,7 +143,7 @@ class Population:
         """A copy finds its own arrays, never those of the original."""
         self.__dict__.update(state)
         self._shelf = Shelf()
-        self.out = self._out
+        self.out = cast(Outcome, self._out)
         self._settle_in()
 
     def _settle_in(self) -> None:
@@ -186,7 +186,8 @@ class Population:
 
         What was reported before is left alone for as long as anybody holds it, or a part of it.
         """
-        scratch, self._out = self.out, None
+        scratch = self.out
+        self._out = None
         scratch = scratch._replace(
             **dict.fromkeys(("observations", "masks", "ledger", "rewards"), _NOTHING),
             **dict.fromkeys(("terminated", "truncated", "forbidden"), _NOTHING),

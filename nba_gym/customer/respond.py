@@ -6,6 +6,8 @@ turns the one that comes true into a probability.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from nba_gym.arithmetic import indicator, larger, log
@@ -202,7 +204,8 @@ def _expect_need(
     n_needs: int,
     width: int,
 ) -> None:
-    here, count = np.float32(k + 1), np.float32(n_needs)
+    here = np.float32(k + 1)
+    count: Any = np.float32(n_needs)
     intercept = world.purchase_intercept
     by_need, by_awareness, by_loyalty = world.by_need, world.by_awareness, world.by_loyalty
     by_offer, by_pressure, by_basket = world.by_offer, world.by_pressure, world.by_basket

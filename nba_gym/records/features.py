@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nba_gym.arithmetic import count_bits, indicator, larger
-from nba_gym.compiled import scalar, sequence, stage
+from nba_gym.compiled import scalar, sequence, single, stage
 from nba_gym.lanes import (
     LANES,
     Kind,
@@ -60,7 +60,7 @@ LONG_WINDOW = 13
 
 _SHORT = np.uint64((1 << SHORT_WINDOW) - 1)
 _LONG = np.uint64((1 << LONG_WINDOW) - 1)
-_OF_SHORT, _OF_LONG = np.float32(1.0 / SHORT_WINDOW), np.float32(1.0 / LONG_WINDOW)
+_OF_SHORT, _OF_LONG = single(1.0 / SHORT_WINDOW), single(1.0 / LONG_WINDOW)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nba_gym.arithmetic import indicator, larger
-from nba_gym.compiled import scalar, sequence, stage
+from nba_gym.compiled import scalar, sequence, single, stage
 from nba_gym.lanes import LANES, channel_block, channel_kept, need_block, need_kept, row, used
 from nba_gym.records.places import (
     ACCEPTED,
@@ -69,9 +69,9 @@ from nba_gym.scenario.parameters import IS_OUTBOUND, PAUSE_AFTER, PAUSE_FOR, Arr
 NEVER = 1000.0
 """Age, in periods, of something that has not happened yet."""
 
-COUPON_MEMORY, DEAL_MEMORY = np.float32(0.85), np.float32(0.7)
+COUPON_MEMORY, DEAL_MEMORY = single(0.85), single(0.7)
 """Smoothing of the discounts offered, by period, and of those used, by purchase."""
-BOUGHT_MEMORY, INFORMED_MEMORY = np.float32(0.95), np.float32(0.9)
+BOUGHT_MEMORY, INFORMED_MEMORY = single(0.95), single(0.9)
 """What is left after a period of the counts of purchases and of information, by need."""
 
 _WINDOW = np.uint64(0xFFFFFFFF)
