@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba  # pyright: ignore[reportMissingTypeStubs]
+import numpy as np
 from llvmlite import ir  # pyright: ignore[reportMissingTypeStubs]
 from numba import types  # pyright: ignore[reportMissingTypeStubs]
 from numba.core import compiler  # pyright: ignore[reportMissingTypeStubs]
@@ -99,7 +100,9 @@ def _array_at(address: int, shape: tuple[int, ...], dtype: Any) -> Any:
 
 
 def _array_at_in_python(address: int, shape: tuple[int, ...], dtype: Any) -> Any:
-    return _carray(ctypes.c_void_p(int(address)), shape, dtype)
+    array = _carray(ctypes.c_void_p(int(address)), shape, dtype)
+    # fields of a record are attributes in compiled code
+    return array.view(np.recarray) if array.dtype.names else array
 
 
 array_at: Callable[[int, tuple[int, ...], Any], Any] = (
@@ -122,7 +125,10 @@ def _fetcher(write: int) -> Any:
 
         return types.void(types.int64), build
 
-    return intrinsic(fetch)
+    def fetch_nothing(address: int) -> None:
+        """In plain Python: advice to the processor that nobody hears changes no result."""
+
+    return fetch_nothing if _config.DISABLE_JIT else intrinsic(fetch)
 
 
 _fetch, _fetch_to_write = _fetcher(0), _fetcher(1)
