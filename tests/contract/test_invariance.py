@@ -138,7 +138,7 @@ def test_journeys_are_the_same_to_the_bit_on_a_plain_processor(tmp_path):
 
 
 def test_journeys_are_the_same_to_the_bit_without_a_compiler():
-    environment = {"NUMBA_DISABLE_JIT": "1", "PYTHONWARNINGS": "ignore"}
+    environment = {"NUMBA_DISABLE_JIT": "1", "PYTHONWARNINGS": "error"}
     for env_id in IDS:
         elsewhere = fingerprints_elsewhere(env_id, LANES + 1, **environment)  # more than one tile
         assert same(Lived(elsewhere, 0), env_id)
