@@ -116,6 +116,9 @@ class Watch(BaseCallback):
     def _on_training_end(self) -> None:
         self._look()
         self._bar.update(self._task, completed=self._total)
+
+    def close(self) -> None:
+        """Give the terminal back, also from a training that was interrupted."""
         self._bar.stop()
 
     def _look(self) -> None:
@@ -185,7 +188,10 @@ def train(
     )
     watch = Watch(scenario, recipe.steps, every=watch_every, customers=watch_customers, quiet=quiet)
     begun = time.perf_counter()
-    model.learn(recipe.steps, callback=watch, tb_log_name="maskable_ppo")
+    try:
+        model.learn(recipe.steps, callback=watch, tb_log_name="maskable_ppo")
+    finally:
+        watch.close()
     seconds = time.perf_counter() - begun - watch.watching
     return Trained(model, policy_of(model), watch.curve, seconds)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -141,6 +143,19 @@ _COMMANDS = {
 
 def main() -> None:
     """Entry point of ``nba-gym``; a user's mistake is one line, not a traceback."""
+    try:
+        try:
+            _run_command()
+        finally:
+            sys.stdout.flush()  # also the text of --help, which ends with SystemExit
+    except BrokenPipeError:
+        # whoever read has gone, as in `nba-gym show retail | head`: Python must not try again when
+        # it ends; a process that the signal had ended would say 128 + 13
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
+
+
+def _run_command() -> None:
     command = tyro.extras.subcommand_cli_from_dict(
         _COMMANDS, prog="nba-gym", description="A customer-journey simulator for next best action."
     )

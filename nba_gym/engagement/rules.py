@@ -36,7 +36,7 @@ from nba_gym.scenario.consistency import RULES
 from nba_gym.scenario.parameters import CAP, IS_OUTBOUND, Array, World
 from nba_gym.scenario.schema import Action, Scenario
 
-# where the conditions lie in the 64-bit word
+# where the conditions lie in the 64-bit word; MAX_SEASONS of the scenario counts on it
 _NO_CONSENT = 0
 _CAP_REACHED = _NO_CONSENT + MAX_CHANNELS
 _PAUSED = _CAP_REACHED + MAX_CHANNELS
@@ -45,8 +45,6 @@ _NO_BASKET_FOR = _NOT_VISITING + MAX_CHANNELS
 _TOTAL_CAP = _NO_BASKET_FOR + MAX_NEEDS
 _RULE = _TOTAL_CAP + 1
 _SEASON = _RULE + len(RULES)
-MAX_SEASONS = 64 - _SEASON
-"""Largest number of different seasons of validity in a catalogue."""
 
 _ORDER = tuple(RULES)
 _CUSTOMER = np.uint64(_RULE + _ORDER.index("customer"))
@@ -231,16 +229,8 @@ class RuleBook:
 
 
 def compile_rules(scenario: Scenario) -> RuleBook:
-    """Turn the declared engagement policy into words of bits.
-
-    Raises:
-        ValueError: If the catalogue has more different seasons of validity than fit.
-    """
+    """Turn the declared engagement policy into words of bits; a loaded scenario's always fits."""
     seasons = sorted({action.valid for action in scenario.actions if action.valid})
-    if len(seasons) > MAX_SEASONS:
-        raise ValueError(
-            f"actions.valid must take at most {MAX_SEASONS} different values, got {len(seasons)}"
-        )
     stages = tuple(_stages(action, scenario, seasons) for action in scenario.actions)
     blocked_by = [sum(1 << bit for bit in stage) for stage in stages]
     # the period to be decided belongs to the window: only the others before it are looked back at

@@ -24,6 +24,10 @@ RULES: dict[str, str] = {
 }
 """Rules an action may ask for, and what to say when one is broken."""
 
+MAX_SEASONS = 64 - (4 * MAX_CHANNELS + MAX_NEEDS + 1 + len(RULES))
+"""Largest number of different ``valid`` in a catalogue: what the conditions that the engagement
+rules keep of every channel, need and rule leave free of a 64-bit word."""
+
 _POSITIVE_FAMILIES = ("gamma", "lognormal", "constant")
 _UNIT_FAMILIES = ("beta", "constant")
 LEAST = 1e-9
@@ -110,6 +114,7 @@ def _check_actions(scenario: Scenario) -> None:
             )
         _check_weights(label, action, needs)
         _check_policy(label, action, scenario.cycle)
+    _check_seasons(scenario.actions)
 
 
 def _check_weights(label: str, action: Action, needs: list[str]) -> None:
@@ -132,6 +137,18 @@ def _check_policy(label: str, action: Action, cycle: int) -> None:
     for phase in action.valid or ():
         if not 0 <= phase < cycle:
             raise ValueError(f"{label}.valid must be in [0, {cycle}), the cycle, got {phase}")
+
+
+def _check_seasons(actions: Iterable[Action]) -> None:
+    seasons: set[tuple[int, int]] = set()
+    for action in actions:
+        if action.valid:
+            seasons.add(action.valid)
+        if len(seasons) > MAX_SEASONS:
+            raise ValueError(
+                f"actions.{action.name}.valid must be one of at most {MAX_SEASONS} different "
+                f"seasons, got {list(action.valid or ())} as another one"
+            )
 
 
 def _check_traits(

@@ -20,6 +20,7 @@ from nba_gym.envs.journey import JourneyEnv
 from nba_gym.envs.registration import scenario_of
 from nba_gym.envs.vector import JourneyVectorEnv
 from nba_gym.evaluation import rollout
+from nba_gym.lanes import LANES
 from nba_gym.policies import RoundRobin, UniformRandom
 from nba_gym.scenario.load import load_scenario
 from tests.journeys import Lived, choose, live
@@ -136,10 +137,11 @@ def test_journeys_are_the_same_to_the_bit_on_a_plain_processor(tmp_path):
     assert any(tmp_path.rglob("*.nbc"))  # it was indeed compiled anew
 
 
-@pytest.mark.xfail(reason="without Numba the parameters are no record array", strict=True)
 def test_journeys_are_the_same_to_the_bit_without_a_compiler():
-    environment = {"NUMBA_DISABLE_JIT": "1", "PYTHONWARNINGS": "ignore"}
-    assert same(Lived(fingerprints_elsewhere(IDS[0], 3, **environment), 0), IDS[0])
+    environment = {"NUMBA_DISABLE_JIT": "1", "PYTHONWARNINGS": "error"}
+    for env_id in IDS:
+        elsewhere = fingerprints_elsewhere(env_id, LANES + 1, **environment)  # more than one tile
+        assert same(Lived(elsewhere, 0), env_id)
 
 
 # --- evaluation -----------------------------------------------------------------------------------

@@ -29,10 +29,12 @@ from sb3_contrib.common.maskable.evaluation import evaluate_policy as evaluate_m
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 from stable_baselines3 import A2C, DQN
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
+    SubprocVecEnv,
     VecCheckNan,
     VecEnv,
     VecFrameStack,
@@ -371,6 +373,24 @@ def test_journeys_can_be_drawn_side_by_side():
     height, width, _ = images[0].shape
     assert tiled.shape == (2 * height, 2 * width, 3)
     assert np.array_equal(tiled[:height, :width], images[0])
+
+
+@pytest.mark.slow
+def test_processes_of_their_own_find_the_environment_by_its_module():
+    # a fresh process has imported nothing: "module:id" tells Gymnasium what to import there
+    venv: Any = make_vec_env(f"nba_gym:{IDS[0]}", 2, seed=3, vec_env_cls=SubprocVecEnv)
+    try:
+        seen = venv.reset()
+        masks = get_action_masks(venv)
+        later = venv.step([1, 1])[0]
+    finally:
+        venv.close()
+    for i in range(2):  # SB3 gives place i the seed + i
+        env = JourneyEnv(scenario_of(IDS[0]))
+        observation, info = env.reset(seed=3 + i)
+        assert np.array_equal(seen[i], observation)
+        assert np.array_equal(masks[i], info["action_mask"] > 0)
+        assert np.array_equal(later[i], env.step(1)[0])
 
 
 # --- staggered starts -----------------------------------------------------------------------------

@@ -3,10 +3,13 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
+from nba_gym.customer.population import Population
 from nba_gym.errors import ScenarioError
 from nba_gym.lanes import MAX_NEEDS
+from nba_gym.scenario.consistency import MAX_SEASONS
 from nba_gym.scenario.load import load_scenario
 
 
@@ -28,6 +31,14 @@ def complaint(source, overrides: Any = ()) -> str:
     text = str(caught.value)
     assert "\n" not in text, "one mistake, one line"
     return text
+
+
+def seasonal_offers(count: int) -> list[dict[str, Any]]:
+    """A catalogue in which as many offers have a season of their own, each offered twice."""
+    offer = {"kind": "offer", "channel": "email", "needs": {"shoes": 1.0}}
+    twice = [(i, name) for i in range(count) for name in (f"offer_{i}", f"again_{i}")]
+    offers = [offer | {"name": name, "valid": [i, 51]} for i, name in twice]
+    return [{"name": "wait", "kind": "wait"}, *offers]
 
 
 GAMMA = {"family": "gamma", "shape": 2.0, "rate": 1.0}
@@ -168,6 +179,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"actions.email_offer.valid": [44, 52]},
         "actions.email_offer.valid must be in [0, 52), the cycle, got 52",
     ),
+    "too many seasons": (
+        {"actions": seasonal_offers(MAX_SEASONS + 1)},
+        f"actions.offer_{MAX_SEASONS}.valid must be one of at most {MAX_SEASONS} different "
+        f"seasons, got [{MAX_SEASONS}, 51] as another one",
+    ),
     "first action not waiting": (
         {"actions.wait.kind": "ask"},
         "the first of actions must be waiting without a channel, got kind 'ask', channel ''",
@@ -270,6 +286,16 @@ def test_a_mistake_in_an_override_of_a_loaded_scenario_is_told_in_the_same_words
     text = complaint(small, overrides)
     assert text.startswith(expected)
     assert text.endswith(" (small)")
+
+
+def test_as_many_seasons_as_are_allowed_do_fit(small):
+    scenario = load_scenario(small, {"actions": seasonal_offers(MAX_SEASONS)})
+    book = Population(scenario, 1).rule_book
+    word = int(book.blocked_by[-1])
+    assert word.bit_length() == 64  # the last bit of the word is the last season's
+    assert all(book.explain(word, 2 * MAX_SEASONS))
+    assert book.shut[0] >> np.uint64(63) == 1
+    assert book.shut[MAX_SEASONS] >> np.uint64(63) == 0
 
 
 def test_several_mistakes_are_told_in_one_line_each(small):

@@ -1,0 +1,138 @@
+"""Stages of a long run, kept on disk: what was finished once need not be done again.
+
+A stage writes into a draft folder, which gets its name in one rename when all of it is there. So
+whatever stops a run, a stage is on disk as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import agents
+import nba_gym
+
+_RECORD = "stage.json"
+_PACKAGES = (
+    "nba_gym",
+    "gymnasium",
+    "numba",
+    "numpy",
+    "sb3-contrib",
+    "scikit-learn",
+    "scipy",
+    "stable-baselines3",
+    "torch",
+)
+
+
+class Stages:
+    """Finished stages of one run, a folder each, used again while all they depend on is unchanged.
+
+    Args:
+        folder: Folder of the run.
+        fresh: Forget the stages that were finished before.
+        say: Called with a line for each stage that is used again, or no longer fits.
+    """
+
+    def __init__(self, folder: Path, *, fresh: bool, say: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.finished: list[str] = []
+        self._say = say
+        folder.mkdir(parents=True, exist_ok=True)
+        for draft in folder.glob(".*.draft"):  # of a run that was killed
+            shutil.rmtree(draft)
+        if fresh:
+            for record in folder.glob(f"*/{_RECORD}"):
+                _remove(record.parent)
+
+    def keep(self, name: str, depends: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+        """The folder of a finished stage: as it is on disk, or made now.
+
+        Args:
+            name: Name of the stage and of its folder.
+            depends: Everything that its outcome depends on, as plain values.
+            make: Writes the outcome into the folder it is given.
+
+        Returns:
+            The folder. Read the outcome from there in either case, so that a run that went on
+            gives what a run that was never interrupted gives.
+        """
+        target, draft = self.folder / name, self.folder / f".{name}.draft"
+        wanted = json.loads(json.dumps(depends))
+        if not self._is_finished(name, wanted):
+            begun = time.perf_counter()
+            draft.mkdir()
+            try:
+                make(draft)
+                record = {
+                    "depends": wanted,
+                    "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+                    "seconds": time.perf_counter() - begun,
+                }
+                (draft / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
+                _remove(target)
+                draft.replace(target)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+        self.finished.append(name)
+        return target
+
+    def _is_finished(self, name: str, wanted: dict[str, Any]) -> bool:
+        path = self.folder / name / _RECORD
+        if not path.is_file():
+            return False
+        record = json.loads(path.read_text())
+        had = record["depends"]
+        changed = [key for key in wanted.keys() | had.keys() if wanted.get(key) != had.get(key)]
+        if changed:
+            self._say(f"{name}: done anew, changed since: {', '.join(sorted(changed))}")
+            return False
+        self._say(f"{name}: reused, finished {record['finished']} in {record['seconds']:.1f} s")
+        return True
+
+
+def what_runs() -> dict[str, Any]:
+    """Versions and sources, which every stage depends on.
+
+    The digest is over all sources, also those that a stage does not use: repeating a stage in vain
+    costs minutes, a stale one costs the truth of the report.
+    """
+    versions = {name: metadata.version(name) for name in _PACKAGES}
+    digest = hashlib.sha256()
+    for package in (Path(nba_gym.__file__), Path(agents.__file__), Path(__file__)):
+        root = package.parent
+        for file in sorted([*root.rglob("*.py"), *root.rglob("*.toml")]):
+            digest.update(f"{root.name}/{file.relative_to(root).as_posix()}\n".encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return {
+        "versions": versions | {"python": platform.python_version()},
+        "source": digest.hexdigest(),
+    }
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A draft to write to, beside ``path``; becomes ``path`` if the block ends without an error."""
+    draft = path.with_name(f".draft-{path.name}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a stage; what an interruption leaves of it no longer counts as finished."""
+    if folder.exists():
+        (folder / _RECORD).unlink(missing_ok=True)
+        shutil.rmtree(folder)
