@@ -31,7 +31,13 @@ import numpy as np
 from llvmlite import ir  # pyright: ignore[reportMissingTypeStubs]
 from numba import types  # pyright: ignore[reportMissingTypeStubs]
 from numba.core import compiler  # pyright: ignore[reportMissingTypeStubs]
+from numba.core.typing.npydecl import (  # pyright: ignore[reportMissingTypeStubs]
+    parse_dtype,  # pyright: ignore[reportUnknownVariableType]
+)
 from numba.extending import intrinsic, overload  # pyright: ignore[reportMissingTypeStubs]
+from numba.np.arrayobj import (  # pyright: ignore[reportMissingTypeStubs]
+    populate_array,  # pyright: ignore[reportUnknownVariableType]
+)
 
 _carray, _config = cast(Any, numba).carray, cast(Any, numba).config
 F = TypeVar("F", bound=Callable[..., Any])
@@ -67,7 +73,7 @@ def _with_weak_literals(function: F) -> F:
 
 def scalar(function: F) -> F:
     """Compile a pure function of numbers and inline it into every caller."""
-    compile_ = cast(Any, numba).njit(forceinline=True, error_model="numpy", fastmath=False)
+    compile_ = cast(Any, numba).njit(inline="always", error_model="numpy", fastmath=False)
     return cast(F, compile_(_with_weak_literals(function)))
 
 
@@ -151,28 +157,57 @@ def entry(make: Callable[[str], F]) -> F:
     return cast(F, compile_(function))
 
 
-@intrinsic
-def _pointer(context: Any, address: Any) -> Any:
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.inttoptr(values[0], context.get_value_type(types.voidptr))
-
-    return types.voidptr(types.int64), build
+SLOT = 4
+"""Numbers that describe one array on a desk: its address and up to three sizes."""
 
 
-def _array_at(address: int, shape: tuple[int, ...], dtype: Any) -> Any:
-    return _carray(_pointer(address), shape, dtype)  # pyright: ignore
+def _array_on(dimensions: int) -> Any:
+    """What finds an array of so many dimensions on a desk; see ``line_on``."""
+
+    def on(context: Any, desk: Any, slot: Any, dtype: Any) -> Any:
+        found = types.Array(parse_dtype(dtype), dimensions, "C")
+
+        def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            numbers = context.make_array(desk)(context, builder, values[0]).data
+            first = builder.mul(values[1], values[1].type(SLOT))
+            at = [builder.add(first, first.type(i)) for i in range(dimensions + 1)]
+            address, *shape = [builder.load(builder.gep(numbers, [i])) for i in at]
+            array = context.make_array(found)(context, builder)
+            itemsize = context.get_constant(types.intp, _size_of(context, found.dtype))
+            strides = [itemsize]
+            for size in shape[:0:-1]:
+                strides.insert(0, builder.mul(strides[0], size))
+            populate_array(
+                array,
+                data=builder.inttoptr(address, array.data.type),
+                shape=shape,
+                strides=strides,
+                itemsize=itemsize,
+                meminfo=None,
+            )
+            return array._getvalue()
+
+        return found(desk, types.intp, dtype), build
+
+    def on_in_python(desk: Any, slot: int, dtype: Any) -> Any:
+        address, *sizes = desk[SLOT * slot : SLOT * slot + dimensions + 1].tolist()
+        array = _carray(ctypes.c_void_p(address), tuple(sizes), dtype)
+        # fields of a record are attributes in compiled code
+        return array.view(np.recarray) if array.dtype.names else array
+
+    return on_in_python if _config.DISABLE_JIT else intrinsic(on)
 
 
-def _array_at_in_python(address: int, shape: tuple[int, ...], dtype: Any) -> Any:
-    array = _carray(ctypes.c_void_p(int(address)), shape, dtype)
-    # fields of a record are attributes in compiled code
-    return array.view(np.recarray) if array.dtype.names else array
+def _size_of(context: Any, dtype: Any) -> int:
+    return context.get_abi_sizeof(context.get_data_type(dtype))
 
 
-array_at: Callable[[int, tuple[int, ...], Any], Any] = (
-    _array_at_in_python if _config.DISABLE_JIT else scalar(_array_at)
-)
-"""The array at an address in memory, of a shape and type. It is not kept alive by this."""
+line_on, sheet_on, cube_on = _array_on(1), _array_on(2), _array_on(3)
+"""The array of one, two or three dimensions that slot ``slot`` of a desk tells of.
+
+A desk is an array of integers: for every array its address and three sizes. ``line_on(desk, slot,
+dtype)`` is the array itself; it is not kept alive by this.
+"""
 
 
 @intrinsic

@@ -7,18 +7,19 @@ the forty arrays themselves would take longer than a period of one customer's li
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nba_gym.compiled import array_at, scalar
+from nba_gym.compiled import SLOT, cube_on, line_on, scalar, sheet_on
 from nba_gym.scenario.parameters import WORLD_TYPE, Array
 
-MOST_ARRAYS = 8
-"""Arrays of a kind that are kept to be used again."""
-SLOT = 4
-"""Numbers that describe one array: its address and up to three sizes."""
+MOST_SETS = 4
+"""Sets of arrays that are kept to be used again."""
+N_LEAVING = 7
+"""Arrays of a set that leave the environment: the first of ``Outcome``."""
 
 
 class Rules(NamedTuple):
@@ -36,7 +37,6 @@ class Rules(NamedTuple):
     """
 
     world: Array
-    actions: Array
     cards: Array
     channels: Array
     needs: Array
@@ -91,6 +91,7 @@ class Outcome(NamedTuple):
         final_observations: Last observation of journeys begun anew, ``(n, n_features)``.
         final_masks: Last action masks of journeys begun anew, ``(n, n_actions)``.
         events: Events of the period, ``(n or 0, n_events)``, float64.
+        desk: Where all of these lie, see ``addresses``.
     """
 
     observations: Array
@@ -103,34 +104,7 @@ class Outcome(NamedTuple):
     final_observations: Array
     final_masks: Array
     events: Array
-
-
-class Shelf:
-    """Arrays that are given out again once nobody holds them any more, nor a view of them.
-
-    Memory that was used before is already there; the system would have to fetch and clear new
-    memory at every step, which costs as much as a fifth of a period of life.
-    """
-
-    def __init__(self) -> None:
-        self._arrays: dict[Any, list[NDArray[Any]]] = {}
-        self._spare = [np.zeros(0)]
-        self._idle = self._holders(self._spare, 0)
-
-    @staticmethod
-    def _holders(arrays: list[NDArray[Any]], i: int) -> int:
-        return sys.getrefcount(arrays[i])  # every view holds the array it was cut from
-
-    def take(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-        """An array that nobody else holds; what it contains is arbitrary."""
-        arrays = self._arrays.setdefault((shape, dtype), [])
-        for i in range(len(arrays)):
-            if self._holders(arrays, i) == self._idle:
-                return arrays[i]
-        array = np.empty(shape, dtype=dtype)
-        if len(arrays) < MOST_ARRAYS:
-            arrays.append(array)
-        return array
+    desk: Array
 
 
 def addresses(arrays: tuple[NDArray[Any], ...]) -> NDArray[np.int64]:
@@ -145,46 +119,63 @@ def addresses(arrays: tuple[NDArray[Any], ...]) -> NDArray[np.int64]:
     return slots.ravel()
 
 
-@scalar
-def _line(desk: Array, i: int, dtype: Any) -> Array:
-    return array_at(desk[SLOT * i], (desk[SLOT * i + 1],), dtype)
+class Shelf:
+    """Sets of arrays for what a step reports, given out again once nobody holds any of them.
+
+    Memory that was used before is already there; the system would have to fetch and clear new
+    memory at every step, which costs as much as a fifth of a period of life.
+
+    Args:
+        make: Makes a new set.
+    """
+
+    def __init__(self, make: Callable[[], Outcome]) -> None:
+        self._make = make
+        self._sets = [make()]
+        self._idle = _holders(self._sets[0])
+
+    def take(self) -> Outcome:
+        """A set of which nobody holds an array, nor a view of one; its contents are arbitrary.
+
+        Holding the tuple does not count: it is overwritten.
+        """
+        for kept in self._sets:
+            if _holders(kept) == self._idle:
+                return kept
+        new = self._make()
+        if len(self._sets) < MOST_SETS:
+            self._sets.append(new)
+        return new
 
 
-@scalar
-def _sheet(desk: Array, i: int, dtype: Any) -> Array:
-    return array_at(desk[SLOT * i], (desk[SLOT * i + 1], desk[SLOT * i + 2]), dtype)
-
-
-@scalar
-def _cube(desk: Array, i: int, dtype: Any) -> Array:
-    shape = desk[SLOT * i + 1], desk[SLOT * i + 2], desk[SLOT * i + 3]
-    return array_at(desk[SLOT * i], shape, dtype)
+def _holders(out: Outcome) -> list[int]:
+    # every view holds the array it was cut from
+    return [sys.getrefcount(out[i]) for i in range(N_LEAVING)]
 
 
 @scalar
 def open_rules(desk: Array) -> Rules:
     """The scenario behind some addresses."""
     return Rules(
-        _line(desk, 0, WORLD_TYPE),
-        _sheet(desk, 1, np.float64),
-        _sheet(desk, 2, np.float32),
-        _sheet(desk, 3, np.float32),
-        _sheet(desk, 4, np.float64),
-        _sheet(desk, 5, np.float32),
-        _sheet(desk, 6, np.float32),
-        _sheet(desk, 7, np.float32),
-        _line(desk, 8, np.float64),
-        _line(desk, 9, np.float64),
-        _cube(desk, 10, np.float64),
-        _sheet(desk, 11, np.int64),
-        _line(desk, 12, np.uint64),
-        _line(desk, 13, np.uint64),
-        _line(desk, 14, np.uint64),
-        _line(desk, 15, np.uint64),
-        _sheet(desk, 16, np.int64),
-        _sheet(desk, 17, np.int64),
-        _line(desk, 18, np.int64),
-        _line(desk, 19, np.int64),
+        line_on(desk, 0, WORLD_TYPE),
+        sheet_on(desk, 1, np.float32),
+        sheet_on(desk, 2, np.float32),
+        sheet_on(desk, 3, np.float64),
+        sheet_on(desk, 4, np.float32),
+        sheet_on(desk, 5, np.float32),
+        sheet_on(desk, 6, np.float32),
+        line_on(desk, 7, np.float64),
+        line_on(desk, 8, np.float64),
+        cube_on(desk, 9, np.float64),
+        sheet_on(desk, 10, np.int64),
+        line_on(desk, 11, np.uint64),
+        line_on(desk, 12, np.uint64),
+        line_on(desk, 13, np.uint64),
+        line_on(desk, 14, np.uint64),
+        sheet_on(desk, 15, np.int64),
+        sheet_on(desk, 16, np.int64),
+        line_on(desk, 17, np.int64),
+        line_on(desk, 18, np.int64),
     )
 
 
@@ -192,12 +183,12 @@ def open_rules(desk: Array) -> Rules:
 def open_state(desk: Array) -> State:
     """The customers behind some addresses."""
     return State(
-        _sheet(desk, 0, np.float32),
-        _sheet(desk, 1, np.float32),
-        _sheet(desk, 2, np.uint32),
-        _sheet(desk, 3, np.uint64),
-        _line(desk, 4, np.uint64),
-        _line(desk, 5, np.uint8),
+        sheet_on(desk, 0, np.float32),
+        sheet_on(desk, 1, np.float32),
+        sheet_on(desk, 2, np.uint32),
+        sheet_on(desk, 3, np.uint64),
+        line_on(desk, 4, np.uint64),
+        line_on(desk, 5, np.uint8),
     )
 
 
@@ -205,16 +196,17 @@ def open_state(desk: Array) -> State:
 def open_outcome(desk: Array) -> Outcome:
     """The report behind some addresses."""
     return Outcome(
-        _sheet(desk, 0, np.float32),
-        _sheet(desk, 1, np.int8),
-        _sheet(desk, 2, np.float64),
-        _line(desk, 3, np.float64),
-        _line(desk, 4, np.bool_),
-        _line(desk, 5, np.bool_),
-        _line(desk, 6, np.bool_),
-        _sheet(desk, 7, np.float32),
-        _sheet(desk, 8, np.int8),
-        _sheet(desk, 9, np.float64),
+        sheet_on(desk, 0, np.float32),
+        sheet_on(desk, 1, np.int8),
+        sheet_on(desk, 2, np.float64),
+        line_on(desk, 3, np.float64),
+        line_on(desk, 4, np.bool_),
+        line_on(desk, 5, np.bool_),
+        line_on(desk, 6, np.bool_),
+        sheet_on(desk, 7, np.float32),
+        sheet_on(desk, 8, np.int8),
+        sheet_on(desk, 9, np.float64),
+        desk,
     )
 
 
@@ -222,11 +214,11 @@ def open_outcome(desk: Array) -> Outcome:
 def open_scratch(desk: Array) -> tuple[Array, Array, Array, Array, Array, Array, Array]:
     """A worktable behind some addresses: table, purse, view, tray, sheet, cradle and ahead."""
     return (
-        _line(desk, 0, np.float32),
-        _line(desk, 1, np.float64),
-        _line(desk, 2, np.float32),
-        _line(desk, 3, np.float32),
-        _line(desk, 4, np.float32),
-        _line(desk, 5, np.float64),
-        _line(desk, 6, np.int64),
+        line_on(desk, 0, np.float32),
+        line_on(desk, 1, np.float64),
+        line_on(desk, 2, np.float32),
+        line_on(desk, 3, np.float32),
+        line_on(desk, 4, np.float32),
+        line_on(desk, 5, np.float64),
+        line_on(desk, 6, np.int64),
     )

@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.customer import kernel
 from nba_gym.customer import places as hidden_half
-from nba_gym.customer.arrays import Outcome, Rules, Shelf, State, addresses
+from nba_gym.customer.arrays import N_LEAVING, Outcome, Rules, Shelf, State, addresses
 from nba_gym.customer.look_up import season_cards
 from nba_gym.engagement.rules import RuleBook, compile_rules
 from nba_gym.lanes import HIDDEN_AT, LANES, Place, Scratch, rows_of
@@ -41,7 +41,6 @@ HIDDEN_BOOKS = (
     hidden_half.KEPT_NEEDS,
     hidden_half.BORN_CHANNELS,
 )
-_NOTHING = np.zeros(0)
 _NOBODY, _NO_ACTIONS = np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.int64)
 CUSTOMERS_PER_THREAD = 4096
 """Below this many customers a second thread costs more than it saves."""
@@ -63,6 +62,8 @@ class Population:
         n: Number of customers.
         features: What the columns of an observation mean.
         rule_book: The engagement policy, compiled.
+        out: What the last step reported; the next step overwrites it, unless it is given a
+            ``fresh_outcome`` first.
     """
 
     def __init__(
@@ -87,7 +88,11 @@ class Population:
         self.n_tiles = -(-n // LANES)
         self.state = self._new_state()
         self.record = record
-        self._shelf = Shelf()
+        self._unseen = (
+            np.empty((n, len(self.rules.features)), dtype=np.float32),
+            np.empty((n, len(self.rules.blocked_by)), dtype=np.int8),
+            np.empty((n if record else 0, len(self.rules.event_offsets))),
+        )
         self.out = self.new_outcome()
         self.threads = self._choose_threads(threads)
         self._settle_in()
@@ -102,7 +107,6 @@ class Population:
         shown = {key: np.array(rows, dtype=np.int64).reshape(-1, 2) for key, rows in pairs.items()}
         return Rules(
             world=world.world,
-            actions=world.actions,
             cards=action_cards(world.actions),
             channels=world.channels,
             needs=world.needs,
@@ -136,14 +140,15 @@ class Population:
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what belongs to this object alone: addresses, worktables, threads."""
-        own = ("_scratch", "_scratch_at", "_rules_at", "_state_at", "_out_at", "_pool", "_shelf")
+        own = ("_scratch", "_scratch_at", "_rules_at", "_state_at", "_shelf", "_pool")
         return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A copy finds its own arrays, never those of the original."""
         self.__dict__.update(state)
-        self._shelf = Shelf()
-        self.out = cast(Outcome, self._out)
+        arrays = self.out[:-1]
+        self._unseen = arrays[N_LEAVING:]
+        self.out = self.out._replace(desk=addresses(arrays))
         self._settle_in()
 
     def _settle_in(self) -> None:
@@ -151,60 +156,27 @@ class Population:
         self._scratch = [Scratch() for _ in range(self.threads)]
         self._scratch_at = [addresses(scratch.arrays) for scratch in self._scratch]
         self._rules_at, self._state_at = addresses(self.rules), addresses(self.state)
+        self._shelf = Shelf(self.new_outcome)
         self._pool: ThreadPoolExecutor | None = None
 
-    @property
-    def out(self) -> Outcome:
-        """Arrays that the next step overwrites."""
-        return cast(Outcome, self._out)
-
-    @out.setter
-    def out(self, out: Outcome) -> None:
-        self._out: Outcome | None = out
-        self._out_at = addresses(out)
-
     def new_outcome(self) -> Outcome:
-        """Arrays for what a step reports, all of them new."""
+        """Arrays of its own for what leaves the environment; scratch for the rest is shared."""
         n, rules = self.n, self.rules
-        return self._with_leaving(
-            Outcome(
-                observations=_NOTHING,
-                masks=_NOTHING,
-                ledger=_NOTHING,
-                rewards=_NOTHING,
-                terminated=_NOTHING,
-                truncated=_NOTHING,
-                forbidden=_NOTHING,
-                final_observations=np.empty((n, len(rules.features)), dtype=np.float32),
-                final_masks=np.empty((n, len(rules.blocked_by)), dtype=np.int8),
-                events=np.empty((n if self.record else 0, len(rules.event_offsets))),
-            )
+        arrays = (
+            np.empty((n, len(rules.features)), dtype=np.float32),
+            np.empty((n, len(rules.blocked_by)), dtype=np.int8),
+            np.empty((n, kernel.N_LINES)),
+            np.empty(n),
+            np.empty(n, dtype=np.bool_),
+            np.empty(n, dtype=np.bool_),
+            np.empty(n, dtype=np.bool_),
+            *self._unseen,
         )
+        return Outcome._make((*arrays, addresses(arrays)))
 
     def fresh_outcome(self) -> Outcome:
-        """Arrays of their own for what leaves the environment, the present scratch for the rest.
-
-        What was reported before is left alone for as long as anybody holds it, or a part of it.
-        """
-        scratch = self.out
-        self._out = None
-        scratch = scratch._replace(
-            **dict.fromkeys(("observations", "masks", "ledger", "rewards"), _NOTHING),
-            **dict.fromkeys(("terminated", "truncated", "forbidden"), _NOTHING),
-        )
-        return self._with_leaving(scratch)
-
-    def _with_leaving(self, outcome: Outcome) -> Outcome:
-        n, rules, take = self.n, self.rules, self._shelf.take
-        return outcome._replace(
-            observations=take((n, len(rules.features)), np.float32),
-            masks=take((n, len(rules.blocked_by)), np.int8),
-            ledger=take((n, kernel.N_LINES), np.float64),
-            rewards=take((n,), np.float64),
-            terminated=take((n,), np.bool_),
-            truncated=take((n,), np.bool_),
-            forbidden=take((n,), np.bool_),
-        )
+        """The same, but from memory that was used before if nobody holds any of it."""
+        return self._shelf.take()
 
     def who(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """Seed and number of every customer, ``(n,)`` each, as copies."""
@@ -260,7 +232,7 @@ class Population:
                 actions,
                 self._rules_at,
                 self._state_at,
-                self._out_at,
+                self.out.desk,
                 scratch,
             )
 

@@ -247,9 +247,9 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
     ) -> dict[str, Any]:
         final = np.full(self.num_envs, None, dtype=object)
         masks = np.zeros_like(out.final_masks)
-        for i in np.flatnonzero(over):
-            final[i] = out.final_observations[i].copy()
-            masks[i] = out.final_masks[i]
+        last = out.final_observations[over]
+        final[over] = np.fromiter(last, dtype=object, count=len(last))
+        masks[over] = out.final_masks[over]
         inside = {"action_mask": masks, "ledger": ledger, "forbidden": out.forbidden}
         inside |= {f"_{key}": over for key in list(inside)}
         return {"final_obs": final, "_final_obs": over, "final_info": inside, "_final_info": over}

@@ -104,7 +104,7 @@ def _make_expected(digest: str) -> Callable[..., None]:
             width = lanes_for(count)
             kept, born = state.values[t], state.constants[t]
             rows = out[t * LANES :]
-            for a in range(rules.actions.shape[0]):
+            for a in range(rules.blocked_by.shape[0]):
                 for j in range(LANES):
                     table[ACTION + j] = np.float32(a)
                 look_up(table, kept, born, rules.cards, rules.season_cards, tray, n_needs, width)
