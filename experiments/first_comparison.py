@@ -48,7 +48,7 @@ class Arguments:
     """held-out customers in the comparison"""
     steps: int | None = None
     """transitions to learn from, instead of the recipe's"""
-    campaign: int = 16_000
+    campaign: int = 32_000
     """customers in the random campaign that practice learns from"""
     tuning: int = 6_000
     """customers on which practice is tuned"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ def tune_practice(
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[GreedyPractice, list[Trial]]:
-    """Choose threshold, cap, ripening, years and levers by simulated value.
+    """Choose ripening, years, threshold, cap and levers by simulated value.
 
     One setting after the other is searched along its ladder, the others at their best so far, until
     a whole pass finds nothing better or the trials are used up.
@@ -48,10 +48,10 @@ def tune_practice(
     Returns:
         The best policy and all trials in the order they were made.
     """
-    tried: dict[tuple[Any, ...], Trial] = {}
+    tried: dict[str, Trial] = {}
 
     def attempt(settings: dict[str, Any]) -> None:
-        key = tuple(settings.values())
+        key = str(settings)
         if key in tried or len(tried) >= trials:
             return
         policy = GreedyPractice(model, **settings)
@@ -63,27 +63,30 @@ def tune_practice(
     def best() -> dict[str, Any]:
         return max(tried.values(), key=lambda trial: trial.value).settings
 
-    ladders = _ladders(model)
-    attempt(GreedyPractice(model, threshold=ladders["threshold"][1]).settings)
+    start = GreedyPractice(model, threshold=0.003 * model.typical)
+    attempt(start.settings)
     before: dict[str, Any] = {}
     while before != best() and len(tried) < trials:
         before = best()
-        for name, ladder in ladders.items():
-            for step in ladder:
-                attempt(best() | {name: step})
-        ladders["threshold"] = [best()["threshold"] * factor for factor in (0.5, 0.7, 1.4, 2.0)]
+        for change in _changes(start):
+            attempt(best() | change(best()))
     return GreedyPractice(model, **best()), list(tried.values())
 
 
-def _ladders(model: PracticeModel) -> dict[str, list[Any]]:
-    """Values to try of each setting, the ones that matter most first."""
-    ladders: dict[str, list[Any]] = {
-        "threshold": [share * model.typical for share in (0.0, 0.003, 0.01, 0.03, 0.1)],
-        "cap": [1, 2, 3, 4, NO_CAP],
-        "levers": [False, True],
-    }
-    if model.leaving is not None:
-        ladders = {"years": [0.0, 1.0, 2.0, 4.0, 8.0], **ladders}
+def _changes(start: GreedyPractice) -> Iterator[Callable[[dict[str, Any]], dict[str, Any]]]:
+    """What to change in the best settings so far, the changes that matter most first."""
+    model = start.model
+    steps: dict[str, tuple[float, ...]] = {}
     if model.later is not None:
-        ladders = {"ripening": [0.0, 1.0, 2.0, 4.0, 8.0], **ladders}
-    return ladders
+        steps["ripening"] = (0.0, 1.0, 2.0, 4.0, 8.0)
+    if model.leaving is not None:
+        steps["years"] = (0.0, 1.0, 2.0, 4.0, 8.0)
+    steps["threshold"] = tuple(share * model.typical for share in (0.003, 0.01, 0.03, 0.1))
+    for name, ladder in steps.items():
+        for step in ladder:
+            yield lambda _, name=name, step=step: {name: step}
+    for kind in start.levers:
+        for step in (0.0, 0.5):
+            yield lambda best, kind=kind, step=step: {"levers": best["levers"] | {kind: step}}
+    for step in (1, 2, 3, NO_CAP):
+        yield lambda _, step=step: {"cap": step}

@@ -35,12 +35,17 @@ class Attributes:
         feature_names: Names of the observation's columns.
         speaks: How much an action speaks to an outcome, ``(n_actions, n)``; nothing is learned of
             how well it does so where this is 0 throughout.
-        beside: Whether actions may also change outcomes that they do not speak to, through
-            goodwill or annoyance.
+        goodwill: Ridge penalty on what actions do to all outcomes alike, through goodwill or
+            annoyance; nothing is learned of it by default.
     """
 
     def __init__(
-        self, scenario: Scenario, feature_names: list[str], speaks: Floats, *, beside: bool
+        self,
+        scenario: Scenario,
+        feature_names: list[str],
+        speaks: Floats,
+        *,
+        goodwill: float | None = None,
     ) -> None:
         self.shape = (len(feature_names) + 1, *speaks.shape)
         self._index = {name: i for i, name in enumerate([*feature_names, "one"])}
@@ -49,8 +54,8 @@ class Attributes:
         self._strengths: list[float] = []
         if speaks.any():
             self._add_persuasion(scenario, speaks)
-        if beside:
-            self._add_goodwill(scenario)
+        if goodwill is not None:
+            self._add_goodwill(scenario, goodwill)
 
     @property
     def strengths(self) -> Floats:
@@ -113,20 +118,20 @@ class Attributes:
                 own = np.array([self._index[f"{feature}.{need.name}"] for need in scenario.needs])
                 self._add_columns(own, of_kind * speaks, 3.0)
 
-    def _add_goodwill(self, scenario: Scenario) -> None:
+    def _add_goodwill(self, scenario: Scenario, strength: float) -> None:
         """What actions do to everything: care, annoyance, trust."""
         actions = scenario.actions
         for treatment in _treatments(scenario):
-            self._add(treatment, 10.0)
-        self._add(np.array([[action.discount] for action in actions]), 1.0)
-        self._add(np.array([[action.pressure] for action in actions]), 10.0)
+            self._add(treatment, strength)
+        self._add(np.array([[action.discount] for action in actions]), strength)
+        self._add(np.array([[action.pressure] for action in actions]), strength)
         outbound = outbound_actions(scenario)[:, None]
         inbound = ~outbound & np.array([[bool(action.channel)] for action in actions])
         for feature in STATE:
-            self._add(outbound, 10.0, feature)
-            self._add(inbound, 10.0, feature)
+            self._add(outbound, strength, feature)
+            self._add(inbound, strength, feature)
         service = np.array([[action.kind == "service"] for action in actions])
-        self._add(service, 10.0, "complaint")
+        self._add(service, strength, "complaint")
 
 
 def outbound_actions(scenario: Scenario) -> Flags:

@@ -72,7 +72,7 @@ def fit_practice(
             platforms count conversions for 90 days at most.
 
     Raises:
-        DataError: If the log holds no purchase, or is not longer than the window.
+        DataError: If the log holds no purchase, or the window does not fit into it.
         MissingExtraError: If threadpoolctl is not installed.
     """
     try:
@@ -82,10 +82,10 @@ def fit_practice(
     window = max(scenario.cycle // 4, 1) if window is None else window
     if not log.bought.any():
         raise DataError("the campaign log must hold purchases, got none")
-    if log.periods.max() + 1 <= window:
+    if not 1 <= window <= log.periods.max():
         raise DataError(
-            f"the campaign must be longer than the window of {window} periods, "
-            f"got {log.periods.max() + 1}"
+            "window must be at least 1 and shorter than the "
+            f"{log.periods.max() + 1} periods of the campaign, got {window}"
         )
     # Many small products: on several threads they would mostly wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
@@ -101,7 +101,7 @@ def _fit(
     )
     margins = np.array([need.price * need.margin for need in scenario.needs])
     bought = log.bought[:, None] & (log.needs[:, None] == needs)
-    now = Attributes(scenario, feature_names, speaks, beside=False)
+    now = Attributes(scenario, feature_names, speaks)
     value, kept = _earnings(log, speaks, margins)
     channels = {channel.name: channel.cost for channel in scenario.channels}
     costs = [action.cost + channels.get(action.channel, 0.0) for action in scenario.actions]
@@ -119,6 +119,7 @@ def _fit(
         kept=kept,
         costs=np.array(costs, dtype=np.float32),
         levers=np.array([action.lever for action in scenario.actions], dtype=np.float32),
+        kinds=tuple(action.kind for action in scenario.actions),
         outbound=outbound_actions(scenario),
         contacts=feature_names.index("contacts_4"),
         bound=(column, most),
@@ -137,10 +138,14 @@ def _fit_later(
 ) -> Propensity | None:
     if window == 1:
         return None
-    rows = np.flatnonzero(log.periods + window <= log.periods.max() + 1)
-    outcomes = happens_within(log.customers, log.periods, bought, 1, window)[rows]
-    attributes = Attributes(scenario, feature_names, speaks, beside=True)
-    return fit_propensity(log.observations[rows], log.actions[rows], outcomes, attributes)
+    return fit_propensity(
+        log.observations,
+        log.actions,
+        happens_within(log.customers, log.periods, bought, 1, window),
+        Attributes(scenario, feature_names, speaks, goodwill=200.0),
+        among=log.periods + window <= log.periods.max() + 1,
+        overlap=window - 1,
+    )
 
 
 def _fit_leaving(
@@ -154,11 +159,15 @@ def _fit_leaving(
     if not log.left.any():
         return None
     whole = log.periods + window <= log.periods.max() + 1
-    rows = np.flatnonzero(whole & (log.observations[:, column] <= most))
-    outcomes = happens_within(log.customers, log.periods, log.left[:, None], 0, window)[rows]
     none = np.zeros((scenario.n_actions, 1))
-    attributes = Attributes(scenario, feature_names, none, beside=True)
-    return fit_propensity(log.observations[rows], log.actions[rows], outcomes, attributes)
+    return fit_propensity(
+        log.observations,
+        log.actions,
+        happens_within(log.customers, log.periods, log.left[:, None], 0, window),
+        Attributes(scenario, feature_names, none, goodwill=10.0),
+        among=whole & (log.observations[:, column] <= most),
+        overlap=window,
+    )
 
 
 def happens_within(
@@ -191,14 +200,15 @@ def happens_within(
 def _earnings(log: CampaignLog, speaks: Floats, margins: Floats) -> tuple[Array, Array]:
     """What a buying period earns relative to the need's margin, and the share kept by action.
 
-    The share is shrunk towards 1, as if 20 purchases had gone as expected.
+    The first is a ridge regression on what was known. The share is shrunk towards 1, as if 20
+    purchases had gone as expected.
     """
     x, actions, needs = log.observations[log.bought], log.actions[log.bought], log.needs[log.bought]
-    known = np.append(x.astype(np.float64), np.ones((len(x), 1)), axis=1)
+    known = np.append(x.astype(np.float64), np.ones((len(x), 1)), axis=1) * margins[needs, None]
     earned = log.margins[log.bought]
-    ridge = np.eye(known.shape[1])
-    value = np.linalg.solve(known.T @ known + ridge, known.T @ (earned / margins[needs]))
-    hoped = np.maximum(known @ value, 0.0) * margins[needs]
+    ridge = float(np.mean(margins**2)) * np.eye(known.shape[1])
+    value = np.linalg.solve(known.T @ known + ridge, known.T @ earned)
+    hoped = np.maximum(known @ value, 0.0)
     offered = speaks[actions, needs] > 0.0
     prior = 20.0 * float(earned.mean())
     got = np.bincount(actions[offered], earned[offered], len(speaks)) + prior

@@ -11,6 +11,7 @@ were the only one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,8 @@ class PracticeModel:
         margins: Margin of each need at list price and spend level 1, ``(n_needs,)``.
         kept: Share of the margin that is earned after an action, ``(n_needs, n_actions)``.
         costs: Cost of a contact by action, ``(n_actions,)``.
-        levers: Business weights, ``(n_actions,)``.
+        levers: Business weights of the catalogue, ``(n_actions,)``.
+        kinds: Kind of each action, ``n_actions`` of them.
         outbound: 1 for actions that contact the customer, ``(n_actions,)``.
         contacts: Column of the observation with the share of the last 4 periods with a contact.
         bound: Column with the periods until the contract may be ended, and its largest value for
@@ -56,6 +58,7 @@ class PracticeModel:
     kept: Array
     costs: Array
     levers: Array
+    kinds: tuple[str, ...]
     outbound: Flags
     contacts: int
     bound: tuple[int, float]
@@ -95,10 +98,10 @@ class GreedyPractice:
         cap: No outbound contact after so many within the last 4 periods.
         ripening: Weight of purchases that come later in the attribution window.
         years: What a customer who stays is worth, in years of the contract's margin.
-        levers: Whether business levers are used.
+        levers: Factors on the business weights, by kind of action; 1 where not given.
 
     Raises:
-        PolicyError: If the cap, the ripening or the years are negative.
+        PolicyError: If the cap, the ripening, the years or a lever are negative.
     """
 
     def __init__(
@@ -109,9 +112,12 @@ class GreedyPractice:
         cap: int = NO_CAP,
         ripening: float = 1.0,
         years: float = 1.0,
-        levers: bool = False,
+        levers: Mapping[str, float] | None = None,
     ) -> None:
-        for name, number in (("cap", cap), ("ripening", ripening), ("years", years)):
+        self.levers = dict.fromkeys(sorted({*model.kinds[1:]}), 1.0) | dict(levers or {})
+        numbers = {"cap": cap, "ripening": ripening, "years": years}
+        numbers |= {f"levers.{kind}": lever for kind, lever in self.levers.items()}
+        for name, number in numbers.items():
             if number < 0:
                 raise PolicyError(f"{name} must be at least 0, got {number}")
         self.name = "greedy practice"
@@ -120,7 +126,8 @@ class GreedyPractice:
         self.cap = cap
         self.ripening = ripening
         self.years = years
-        self.levers = levers
+        factors = [self.levers.get(kind, 1.0) for kind in model.kinds]
+        self._weights = model.levers * np.array(factors, dtype=np.float32)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -137,8 +144,7 @@ class GreedyPractice:
         """Choose for every customer, ``(n,)``."""
         model = self.model
         gain = model.gains(observations, ripening=self.ripening, years=self.years)
-        if self.levers:
-            gain *= model.levers
+        gain *= self._weights
         gain -= model.costs
         recent = np.rint(observations[:, model.contacts] * 4.0)
         tired = model.outbound & (recent >= self.cap)[:, None]

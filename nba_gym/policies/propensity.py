@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from nba_gym.policies.attributes import Array, Attributes, Flags, Floats
 
-MOST = 50_000
+MOST = 100_000
 """Rows with an outcome, and as many without, that one regression looks at."""
 
 
@@ -70,7 +70,13 @@ def _log_odds(observations: Array, coefficients: Array) -> Array:
 
 
 def fit_propensity(
-    observations: Array, actions: NDArray[np.int64], outcomes: Flags, attributes: Attributes
+    observations: Array,
+    actions: NDArray[np.int64],
+    outcomes: Flags,
+    attributes: Attributes,
+    *,
+    among: Flags | None = None,
+    overlap: int = 1,
 ) -> Propensity:
     """Learn propensities from randomised actions.
 
@@ -79,11 +85,15 @@ def fit_propensity(
         actions: What was done, ``(rows,)``; 0 is waiting.
         outcomes: What came of it, ``(rows, n)``.
         attributes: What effects are made of.
+        among: Rows to learn from, ``(rows,)``; all by default.
+        overlap: In how many rows the same event is seen, as the windows of a customer overlap; each
+            row counts for its share, so that no effect is believed for being counted often.
 
     Returns:
         Propensities of the ``n`` outcomes.
     """
-    waited = np.flatnonzero(actions == 0)
+    chosen = np.ones(len(actions), dtype=np.bool_) if among is None else among
+    waited = np.flatnonzero(chosen & (actions == 0))
     bases: list[Floats] = []
     parts: list[tuple[Array, Floats, Floats, Floats]] = []
     for j in range(outcomes.shape[1]):
@@ -92,13 +102,13 @@ def fit_propensity(
         answers = outcomes[rows, j].astype(np.float64)
         ridge = np.append(np.ones(known.shape[1] - 1), 1e-3)
         bases.append(_regress(known, answers, weights, np.zeros(len(rows)), ridge))
-        contacted = np.flatnonzero(attributes.concerned(j)[actions])
+        contacted = np.flatnonzero(chosen & attributes.concerned(j)[actions])
         rows, weights = _sample(contacted, outcomes[contacted, j])
         offsets = _with_intercept(observations[rows]) @ bases[j]
         design = attributes.rows(observations[rows], actions[rows], j)
         parts.append((design, outcomes[rows, j].astype(np.float64), weights, offsets))
     design, answers, weights, offsets = (np.concatenate(part) for part in zip(*parts, strict=True))
-    theta = _regress(design, answers, weights, offsets, attributes.strengths)
+    theta = _regress(design, answers, weights / overlap, offsets, attributes.strengths)
     base = np.stack(bases, axis=1).astype(np.float32)
     return Propensity(base=base, effects=attributes.effects(theta))
 
@@ -138,11 +148,11 @@ def _regress(
     for _ in range(30):
         slope, curvature = ridge * found, np.diag(ridge)
         for piece in pieces:
-            x = design[piece].astype(np.float64)
+            x = design[piece]
             chance = expit(offsets[piece] + x @ found)
-            slope += x.T @ (weights[piece] * (chance - answers[piece]))
+            slope += (weights[piece] * (chance - answers[piece])) @ x
             spread = weights[piece] * chance * (1.0 - chance)
-            curvature += (x * spread[:, None]).T @ x
+            curvature += (x * spread[:, None].astype(np.float32)).T @ x
         step = np.linalg.solve(curvature, slope)
         found -= step
         if slope @ step < 1e-4:  # the likelihood has less than this to gain

@@ -101,6 +101,23 @@ def test_practice_respects_its_cap_and_threshold(shop, learned):
     assert 0 < capped.contacts.max() <= 8 < eager.contacts.max()
 
 
+def test_a_lever_of_zero_switches_a_kind_of_action_off(shop, learned):
+    _, model = learned
+    customers = SPLIT.tuning(200)
+    kinds = np.array([action.kind for action in shop.actions])
+    open_to_all = GreedyPractice(model, ripening=4.0)
+    no_offers = GreedyPractice(model, ripening=4.0, levers={"offer": 0.0})
+    shares = [
+        rollout(policy, shop, customers, SPLIT.seed).action_share.sum(axis=0)
+        for policy in (open_to_all, no_offers)
+    ]
+    assert shares[0][kinds == "offer"].sum() > 0.0
+    assert shares[1][kinds == "offer"].sum() == 0.0
+    assert shares[1][kinds == "inform"].sum() > 0.0
+    with pytest.raises(PolicyError, match=r"levers\.ask must be at least 0, got -1"):
+        GreedyPractice(model, levers={"ask": -1.0})
+
+
 def test_practice_learns_that_a_need_just_seen_sells(shop, learned):
     log, model = learned
     chances = model.now.left_alone(log.observations).sum(axis=1)
@@ -174,7 +191,7 @@ def test_practice_says_what_is_wrong_with_a_campaign(shop, learned):
     empty = replace(log, bought=np.zeros_like(log.bought))
     with pytest.raises(DataError, match="must hold purchases"):
         fit_practice(empty, shop, log.feature_names)
-    with pytest.raises(DataError, match="longer than the window of 30 periods, got 30"):
+    with pytest.raises(DataError, match="shorter than the 30 periods of the campaign, got 30"):
         fit_practice(log, shop, log.feature_names, window=30)
     with pytest.raises(PolicyError, match="cap must be at least 0, got -1"):
         GreedyPractice(model, cap=-1)
