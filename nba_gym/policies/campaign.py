@@ -59,7 +59,7 @@ class CampaignLog(Protocol):
 
 
 def fit_practice(
-    log: CampaignLog, scenario: Scenario, feature_names: list[str], *, window: int | None = None
+    log: CampaignLog, scenario: Scenario, feature_names: list[str], *, window: int = 4
 ) -> PracticeModel:
     """Learn propensities and values from a logged campaign.
 
@@ -68,8 +68,8 @@ def fit_practice(
         scenario: For what the firm knows of its own: catalogue, margins, terms of contract.
         feature_names: Names of the observation's columns.
         window: Attribution window, in periods: purchases and cancellations that come so soon count
-            for a contact; 1 is the period itself. A quarter of the year by default, as advertising
-            platforms count conversions for 90 days at most.
+            for a contact; 1 is the period itself. A longer one sees more of what ripens late, and
+            the luck of more other periods.
 
     Raises:
         DataError: If the log holds no purchase, or the window does not fit into it.
@@ -79,7 +79,6 @@ def fit_practice(
         from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
         raise MissingExtraError("learning propensities", "practice") from error
-    window = max(scenario.cycle // 4, 1) if window is None else window
     if not log.bought.any():
         raise DataError("the campaign log must hold purchases, got none")
     if not 1 <= window <= log.periods.max():

@@ -143,12 +143,12 @@ def test_what_ripens_later_counts_within_the_window(shop, learned):
     alone = fit_practice(log, shop, log.feature_names, window=1)
     assert model.later is not None
     assert alone.later is None
-    x = log.observations[:500]
-    now, soon = alone.gains(x), model.gains(x, ripening=1.0)
-    advice = [i for i, action in enumerate(shop.actions) if action.kind == "service"]
-    np.testing.assert_allclose(now[:, advice], 0.0, atol=1e-5)
-    assert np.abs(soon[:, advice]).max() > 1e-3
-    np.testing.assert_allclose(now, model.gains(x, ripening=0.0), atol=1e-6)
+    x = log.observations[::20]
+    now, soon = alone.gains(x), model.gains(x, ripening=4.0)
+    gift = [i for i, action in enumerate(shop.actions) if action.kind == "reward"]
+    np.testing.assert_allclose(now[:, gift], 0.0, atol=1e-4)
+    assert np.abs(soon[:, gift]).max() > 1e-2
+    np.testing.assert_allclose(now, model.gains(x, ripening=0.0), atol=1e-4)
 
 
 def test_a_window_reaches_from_its_first_period_to_its_last():
@@ -168,7 +168,7 @@ def test_practice_keeps_contracts_only_where_the_customer_may_end_them():
     assert model.leaving is not None
     x = log.observations[:4_000]
     gain = model.gains(x, years=5.0) - model.gains(x, years=0.0)
-    bound = x[:, log.feature_names.index("commitment")] >= 3.0 / 9.0  # 3 periods or more
+    bound = x[:, log.feature_names.index("commitment")] >= 4.0 / 10.0 - 1e-6  # 4 periods or more
     assert 0 < bound.sum() < len(x)
     np.testing.assert_allclose(gain[bound], 0.0, atol=1e-5)
     assert np.abs(gain[~bound][:, 1:]).mean() > 0.1
