@@ -60,9 +60,9 @@ class Arguments:
     """held-out customers in the comparison"""
     steps: int | None = None
     """transitions to learn from, instead of the recipe's"""
-    campaign: int = 8_000
+    campaign: int = 32_000
     """customers in the random campaign that practice learns from"""
-    tuning: int = 4_000
+    tuning: int = 6_000
     """customers on which practice is tuned"""
     trials: int = 30
     """settings of practice that are tried"""

@@ -290,11 +290,15 @@ def _join(parts: list[Rollout]) -> Rollout:
 
 @dataclass(frozen=True)
 class LoggedCampaign:
-    """A logged campaign; see :class:`nba_gym.policies.practice.CampaignLog`."""
+    """A logged campaign; see :class:`nba_gym.policies.campaign.CampaignLog`."""
 
     observations: NDArray[np.float32]
     actions: NDArray[np.int64]
+    customers: NDArray[np.int64]
+    periods: NDArray[np.int64]
     bought: NDArray[np.bool_]
+    needs: NDArray[np.int64]
+    left: NDArray[np.bool_]
     margins: Floats
     propensities: Floats
     feature_names: list[str]
@@ -327,7 +331,9 @@ def log_campaign(
     begin = np.ones(n, dtype=np.bool_)
     population.begin(begin, np.full(n, seed, dtype=np.uint64), numbers.astype(np.uint64))
     columns = event_columns(scenario)
-    action, purchases = columns.index("action"), columns.index("purchases")
+    names = ("action", "purchases", "need_bought", "cancelled")
+    action, purchases, need, cancelled = (columns.index(name) for name in names)
+    earned = [LINES.index(line) for line in ("margin", "discounts", "referrals")]
     kept: list[tuple[Any, ...]] = []
     for t in range(scenario.horizon):
         running = population.state.ended[:n] == 0
@@ -335,14 +341,21 @@ def log_campaign(
         chances = acting.probabilities(x, population.out.masks)
         chosen = draw_actions(chances, policy_luck(seed, numbers.astype(np.uint64), t))
         out = population.step(chosen, kernel.DISABLED)
-        done = out.events[:, action].astype(np.int64)
-        margin = out.ledger[:, LINES.index("margin")] + out.ledger[:, LINES.index("discounts")]
-        bought = out.events[:, purchases] > 0
-        row = (x, done, bought, margin, chances[np.arange(n), chosen])
+        row = (
+            x,
+            out.events[:, action].astype(np.int64),
+            np.arange(n),
+            np.full(n, t),
+            out.events[:, purchases] > 0,
+            out.events[:, need].astype(np.int64),
+            out.events[:, cancelled] > 0,
+            out.ledger[:, earned].sum(axis=1),
+            chances[np.arange(n), chosen],
+        )
         kept.append(tuple(column[running] for column in row))
     joined = [np.concatenate(column) for column in zip(*kept, strict=True)]
-    names = [feature.name for feature in population.features]
-    return LoggedCampaign(*joined, feature_names=names)
+    feature_names = [feature.name for feature in population.features]
+    return LoggedCampaign(*joined, feature_names=feature_names)
 
 
 def record_journeys(

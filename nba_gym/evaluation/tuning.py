@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.evaluation.rollout import rollout
-from nba_gym.policies.practice import Basis, GreedyPractice, PracticeModel
+from nba_gym.policies.practice import NO_CAP, GreedyPractice, PracticeModel
 from nba_gym.scenario.schema import Scenario
-
-BASES: tuple[Basis, ...] = ("incremental", "total")
 
 
 @dataclass(frozen=True)
@@ -31,62 +27,66 @@ def tune_practice(
     customers: int | NDArray[Any],
     seed: int,
     *,
-    trials: int = 40,
+    trials: int = 30,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[GreedyPractice, list[Trial]]:
-    """Choose threshold, cap, basis and levers by simulated value.
+    """Choose ripening, years, threshold, cap and levers by simulated value.
 
-    Half of the trials are a coarse grid over everything; the other half search around the best, the
-    threshold ever more finely.
+    One setting after the other is searched along its ladder, the others at their best so far, until
+    a whole pass finds nothing better or the trials are used up.
 
     Args:
         model: What was learned from the campaign.
         scenario: The world.
         customers: Customers for tuning, disjoint from those of any comparison.
         seed: Seed of the world.
-        trials: Settings to try in all.
+        trials: Settings to try at most; each simulates the whole journeys of all ``customers``.
         threads: Threads of the kernel.
         progress: Called with trials done and trials in all.
 
     Returns:
         The best policy and all trials in the order they were made.
     """
-    scale = _typical_gain(model, scenario)
-    tried: dict[tuple[Any, ...], Trial] = {}
+    tried: dict[str, Trial] = {}
 
-    def attempt(threshold: float, cap: int, basis: Basis, levers: bool) -> None:
-        key = (round(threshold, 6), cap, basis, levers)
+    def attempt(settings: dict[str, Any]) -> None:
+        key = str(settings)
         if key in tried or len(tried) >= trials:
             return
-        policy = GreedyPractice(model, threshold=threshold, cap=cap, basis=basis, levers=levers)
+        policy = GreedyPractice(model, **settings)
         value = float(rollout(policy, scenario, customers, seed, threads=threads).value.mean())
         tried[key] = Trial(policy.settings, value)
         if progress is not None:
             progress(len(tried), trials)
 
-    coarse = list(product((0.05, 0.3, 1.0, 3.0), (1, 2, 4), BASES))
-    for share, cap, basis in coarse[: max(trials * 3 // 5, 1)]:
-        attempt(share * scale, cap, basis, basis == "incremental")
-    step = 2.0
-    while len(tried) < trials:
-        before = len(tried)
-        best = max(tried.values(), key=lambda trial: trial.value).settings
-        for factor in (1.0 / step, step):
-            attempt(best["threshold"] * factor, best["cap"], best["basis"], best["levers"])
-        for cap in (best["cap"] - 1, best["cap"] + 1):
-            attempt(best["threshold"], max(cap, 0), best["basis"], best["levers"])
-        attempt(best["threshold"], best["cap"], best["basis"], not best["levers"])
-        step = step**0.5 if len(tried) == before or step > 1.2 else step
-        if step < 1.02:
-            break
-    best = max(tried.values(), key=lambda trial: trial.value)
-    return GreedyPractice(model, **best.settings), list(tried.values())
+    def best() -> dict[str, Any]:
+        return max(tried.values(), key=lambda trial: trial.value).settings
+
+    start = GreedyPractice(model, threshold=0.003 * model.typical)
+    attempt(start.settings)
+    before: dict[str, Any] = {}
+    while before != best() and len(tried) < trials:
+        before = best()
+        for change in _changes(start):
+            attempt(best() | change(best()))
+    return GreedyPractice(model, **best()), list(tried.values())
 
 
-def _typical_gain(model: PracticeModel, scenario: Scenario) -> float:
-    """A scale for thresholds: a few per cent of the margin of a typical buying period."""
-    typical = np.full((1, len(model.value) - 1), 0.3, dtype=np.float32)
-    margin = float(model.values(typical)[0])
-    rates: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-model.propensity[-1]))
-    return max(0.02 * margin, 0.2 * margin * float(np.mean(rates)), 1e-3)
+def _changes(start: GreedyPractice) -> Iterator[Callable[[dict[str, Any]], dict[str, Any]]]:
+    """What to change in the best settings so far, the changes that matter most first."""
+    model = start.model
+    steps: dict[str, tuple[float, ...]] = {}
+    if model.later is not None:
+        steps["ripening"] = (0.0, 2.0, 4.0, 8.0, 16.0)
+    if model.leaving is not None:
+        steps["years"] = (0.0, 1.0, 2.0, 4.0, 8.0)
+    steps["threshold"] = tuple(share * model.typical for share in (0.003, 0.01, 0.03, 0.1))
+    for name, ladder in steps.items():
+        for step in ladder:
+            yield lambda _, name=name, step=step: {name: step}
+    for kind in start.levers:
+        for step in (0.0, 0.5):
+            yield lambda best, kind=kind, step=step: {"levers": best["levers"] | {kind: step}}
+    for step in (1, 2, 3, NO_CAP):
+        yield lambda _, step=step: {"cap": step}

@@ -1,16 +1,18 @@
 """Policies and comparisons."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
-from nba_gym.errors import PolicyError
+from nba_gym.errors import DataError, PolicyError
 from nba_gym.evaluation import compare, log_campaign, rollout, tune_practice
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.evaluation.statistics import mean_interval
 from nba_gym.policies import GreedyPractice, NoContact, RoundRobin, UniformRandom, fit_practice
+from nba_gym.policies.campaign import happens_within
 from nba_gym.policies.simple import draw_actions
 from nba_gym.records.ledger import LINES
 from nba_gym.scenario.load import load_scenario
@@ -94,17 +96,105 @@ def test_practice_respects_its_cap_and_threshold(shop, learned):
     customers = SPLIT.tuning(200)
     silent = rollout(GreedyPractice(model, threshold=1e9), shop, customers, SPLIT.seed)
     assert silent.contacts.sum() == 0
-    eager = rollout(GreedyPractice(model, threshold=-1e9, cap=32), shop, customers, SPLIT.seed)
+    eager = rollout(GreedyPractice(model, threshold=-1e9), shop, customers, SPLIT.seed)
     capped = rollout(GreedyPractice(model, threshold=-1e9, cap=1), shop, customers, SPLIT.seed)
     assert 0 < capped.contacts.max() <= 8 < eager.contacts.max()
 
 
+def test_a_lever_of_zero_switches_a_kind_of_action_off(shop, learned):
+    _, model = learned
+    customers = SPLIT.tuning(200)
+    kinds = np.array([action.kind for action in shop.actions])
+    open_to_all = GreedyPractice(model, ripening=4.0)
+    no_offers = GreedyPractice(model, ripening=4.0, levers={"offer": 0.0})
+    shares = [
+        rollout(policy, shop, customers, SPLIT.seed).action_share.sum(axis=0)
+        for policy in (open_to_all, no_offers)
+    ]
+    assert shares[0][kinds == "offer"].sum() > 0.0
+    assert shares[1][kinds == "offer"].sum() == 0.0
+    assert shares[1][kinds == "inform"].sum() > 0.0
+    with pytest.raises(PolicyError, match=r"levers\.ask must be at least 0, got -1"):
+        GreedyPractice(model, levers={"ask": -1.0})
+
+
 def test_practice_learns_that_a_need_just_seen_sells(shop, learned):
     log, model = learned
-    x = log.observations[log.bought]
-    quiet = log.observations[~log.bought]
-    mean = model.propensities(x)[:, 0].mean(), model.propensities(quiet)[:, 0].mean()
-    assert mean[0] > 1.5 * mean[1]
+    chances = model.now.left_alone(log.observations).sum(axis=1)
+    assert chances[log.bought].mean() > 1.5 * chances[~log.bought].mean()
+    waited = log.actions == 0
+    assert chances[waited].mean() == pytest.approx(log.bought[waited].mean(), rel=0.02)
+
+
+def test_practice_learns_what_a_contact_changes_and_only_for_what_it_speaks_to(shop, learned):
+    log, model = learned
+    names = [action.name for action in shop.actions]
+    shoes = [need.name for need in shop.needs].index("shoes")
+    x = log.observations[:2_000]
+    for j, only in enumerate(np.eye(len(shop.needs), dtype=np.float32)):
+        gain = model.now.uplift(x, np.tile(only, (len(x), 1))).mean(axis=0)
+        assert gain[0] == pytest.approx(0.0, abs=1e-7)
+        offer = gain[names.index("sms_deal_shoes")]
+        assert offer > 1e-3 if j == shoes else abs(offer) < 1e-7
+
+
+def test_what_ripens_later_counts_within_the_window(shop, learned):
+    log, model = learned
+    alone = fit_practice(log, shop, log.feature_names, window=1)
+    assert model.later is not None
+    assert alone.later is None
+    x = log.observations[::20]
+    now, soon = alone.gains(x), model.gains(x, ripening=4.0)
+    gift = [i for i, action in enumerate(shop.actions) if action.kind == "reward"]
+    np.testing.assert_allclose(now[:, gift], 0.0, atol=1e-4)
+    assert np.abs(soon[:, gift]).max() > 1e-2
+    np.testing.assert_allclose(now, model.gains(x, ripening=0.0), atol=1e-4)
+
+
+def test_a_window_reaches_from_its_first_period_to_its_last():
+    events = np.zeros(8, dtype=np.bool_)
+    events[[2, 7]] = True  # customer 0 in period 2, customer 1 in period 3
+    customers, periods = np.repeat([0, 1], 4), np.tile(np.arange(4), 2)
+    later = happens_within(customers, periods, events[:, None], 1, 2)[:, 0]
+    assert later.tolist() == [False, True, False, False, False, False, True, False]
+    any_time = happens_within(customers, periods, events[:, None], 0, 3)[:, 0]
+    assert any_time.tolist() == [True, True, True, False, False, True, True, True]
+
+
+def test_practice_keeps_contracts_only_where_the_customer_may_end_them():
+    telecom = load_scenario("telecom", ["horizon=30"])
+    log = log_campaign(telecom, SPLIT.logging(1_500), SPLIT.seed)
+    model = fit_practice(log, telecom, log.feature_names)
+    assert model.leaving is not None
+    x = log.observations[:4_000]
+    gain = model.gains(x, years=5.0) - model.gains(x, years=0.0)
+    bound = x[:, log.feature_names.index("commitment")] >= 4.0 / 10.0 - 1e-6  # 4 periods or more
+    assert 0 < bound.sum() < len(x)
+    np.testing.assert_allclose(gain[bound], 0.0, atol=1e-5)
+    assert np.abs(gain[~bound][:, 1:]).mean() > 0.1
+
+
+def test_practice_is_near_the_oracle_where_nothing_carries_over():
+    control = load_scenario("control", ["horizon=30"])
+    log = log_campaign(control, SPLIT.logging(3_000), SPLIT.seed)
+    model = fit_practice(log, control, log.feature_names)
+    policies = {"practice": GreedyPractice(model), "oracle": MyopicOracle(), "idle": NoContact()}
+    value = {
+        name: rollout(policy, control, SPLIT.tuning(1_000), SPLIT.seed).value.mean()
+        for name, policy in policies.items()
+    }
+    assert value["practice"] - value["idle"] > 0.95 * (value["oracle"] - value["idle"])
+
+
+def test_practice_says_what_is_wrong_with_a_campaign(shop, learned):
+    log, model = learned
+    empty = replace(log, bought=np.zeros_like(log.bought))
+    with pytest.raises(DataError, match="must hold purchases"):
+        fit_practice(empty, shop, log.feature_names)
+    with pytest.raises(DataError, match="shorter than the 30 periods of the campaign, got 30"):
+        fit_practice(log, shop, log.feature_names, window=30)
+    with pytest.raises(PolicyError, match="cap must be at least 0, got -1"):
+        GreedyPractice(model, cap=-1)
 
 
 def test_tuning_keeps_the_best_of_its_trials(shop, learned):
