@@ -16,18 +16,18 @@ class ActionScores(nn.Module):
     Normalisation of the observation is inside, so nothing has to be carried beside the weights.
 
     Args:
-        model: A trained MaskablePPO (or another actor-critic with an ``mlp_extractor``).
+        network: Policy of a MaskablePPO (or another actor-critic with an ``mlp_extractor``).
         mean: Mean of the observations seen in training, ``(n_features,)``.
         std: Their standard deviation, ``(n_features,)``.
         clip: Normalised observations are held within [-clip, clip].
     """
 
     def __init__(
-        self, model: Any, mean: NDArray[np.float64], std: NDArray[np.float64], clip: float
+        self, network: Any, mean: NDArray[np.float64], std: NDArray[np.float64], clip: float
     ) -> None:
         super().__init__()
-        self.actor = model.policy.mlp_extractor.policy_net
-        self.head = model.policy.action_net
+        self.actor = network.mlp_extractor.policy_net
+        self.head = network.action_net
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32))
         self.clip = clip
@@ -74,8 +74,13 @@ class AgentPolicy:
         return np.argmax(self.probabilities_of(observations, masks), axis=1)
 
 
-def policy_of(model: Any, name: str = "trained agent") -> AgentPolicy:
-    """The present policy of a model under training or trained, with its normaliser."""
+def policy_of(model: Any, network: Any = None) -> AgentPolicy:
+    """The present policy of a model under training or trained, with its normaliser.
+
+    Args:
+        model: A MaskablePPO.
+        network: Its policy, if not the present one: with averaged weights, for example.
+    """
     normaliser = model.get_vec_normalize_env()
     n = model.observation_space.shape[0]
     mean, std, clip = np.zeros(n), np.ones(n), 1e9
@@ -83,4 +88,4 @@ def policy_of(model: Any, name: str = "trained agent") -> AgentPolicy:
         mean = normaliser.obs_rms.mean
         std = np.sqrt(normaliser.obs_rms.var + normaliser.epsilon)
         clip = normaliser.clip_obs
-    return AgentPolicy(ActionScores(model, mean, std, clip), name)
+    return AgentPolicy(ActionScores(network or model.policy, mean, std, clip))

@@ -28,6 +28,7 @@ class Recipe:
     value_weight: float
     max_grad_norm: float
     network: tuple[int, ...]
+    averaging: float
 
     def with_changes(self, **changes: Any) -> Recipe:
         """The recipe with some settings changed; ``None`` leaves one as it is."""

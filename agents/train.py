@@ -6,11 +6,12 @@ reporting never share one (see ``SPLIT``).
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from sb3_contrib import MaskablePPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecNormalize
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import nba_gym
 from agents.policy import AgentPolicy, policy_of
@@ -55,8 +57,8 @@ class Trained:
 
     Attributes:
         model: The Stable-Baselines3 model.
-        policy: The greedy policy.
-        curve: The learning curve.
+        policy: The greedy policy: of the averaged weights, at the look that saw it do best.
+        curve: The learning curve, of the averaged weights.
         seconds: Wall time of training, watching not counted.
     """
 
@@ -67,21 +69,37 @@ class Trained:
 
 
 class Watch(BaseCallback):
-    """Shows progress and follows the value of held-out customers.
+    """Averages the weights, follows the value of held-out customers, and keeps the best policy.
+
+    Customers differ so much that every update is noisy; the exponential moving average of the
+    weights (Polyak averaging) is steadier than the weights themselves. Which moment is best is
+    judged on customers of their own, as the settings of greedy practice are.
 
     Args:
         scenario: The world.
         total: Transitions in all.
+        averaging: Share of the average that an update leaves, in [0, 1).
         every: Updates between two looks at the held-out customers.
         customers: How many of them.
         quiet: No progress bar.
     """
 
     def __init__(
-        self, scenario: Scenario, total: int, *, every: int, customers: int, quiet: bool
+        self,
+        scenario: Scenario,
+        total: int,
+        *,
+        averaging: float,
+        every: int,
+        customers: int,
+        quiet: bool,
     ) -> None:
         super().__init__()
         self.scenario = scenario
+        self.best: AgentPolicy | None = None
+        self._averaging = averaging
+        self._average: AveragedModel | None = None
+        self._best_value = -np.inf
         self.curve: list[CurvePoint] = []
         self.watching = 0.0
         self._every, self._updates = every, 0
@@ -101,6 +119,9 @@ class Watch(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._started = time.perf_counter()
+        self._average = AveragedModel(
+            self.model.policy, multi_avg_fn=get_ema_multi_avg_fn(self._averaging)
+        )
         self._bar.start()
         self._look()
 
@@ -109,11 +130,14 @@ class Watch(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:
+        if self._updates:
+            self._renew_average()
         if self._updates and self._updates % self._every == 0:
             self._look()
         self._updates += 1
 
     def _on_training_end(self) -> None:
+        self._renew_average()
         self._look()
         self._bar.update(self._task, completed=self._total)
 
@@ -121,12 +145,18 @@ class Watch(BaseCallback):
         """Give the terminal back, also from a training that was interrupted."""
         self._bar.stop()
 
+    def _renew_average(self) -> None:
+        cast(AveragedModel, self._average).update_parameters(self.model.policy)
+
     def _look(self) -> None:
         """Value of the watched customers under the present greedy policy."""
         begun = time.perf_counter()
-        run = rollout(policy_of(self.model), self.scenario, self._customers, SPLIT.seed)
+        policy = policy_of(self.model, cast(AveragedModel, self._average).module)
+        run = rollout(policy, self.scenario, self._customers, SPLIT.seed)
         error = 1.96 * run.value.std(ddof=1) / np.sqrt(len(run.value))
         value = float(run.value.mean())
+        if value > self._best_value:
+            self._best_value, self.best = value, copy.deepcopy(policy)
         seconds = begun - self._started - self.watching
         self.curve.append(
             CurvePoint(self.num_timesteps, seconds, value, value - error, value + error)
@@ -147,7 +177,7 @@ def train(
     torch_threads: int = 1,
     tensorboard: Path | None = None,
     watch_every: int = 8,
-    watch_customers: int = 1_000,
+    watch_customers: int = 4_000,
     observe: str = "records",
     quiet: bool = False,
 ) -> Trained:
@@ -160,7 +190,7 @@ def train(
         torch_threads: Threads of torch; results are the same to the bit only for the same number.
         tensorboard: Folder for TensorBoard.
         watch_every: Updates between two points of the learning curve.
-        watch_customers: Held-out customers behind each point.
+        watch_customers: Held-out customers behind each point, and behind the choice of the best.
         observe: ``"everything"`` trains a privileged agent.
         quiet: No progress bar.
     """
@@ -186,14 +216,21 @@ def train(
         seed=seed,
         device="cpu",
     )
-    watch = Watch(scenario, recipe.steps, every=watch_every, customers=watch_customers, quiet=quiet)
+    watch = Watch(
+        scenario,
+        recipe.steps,
+        averaging=recipe.averaging,
+        every=watch_every,
+        customers=watch_customers,
+        quiet=quiet,
+    )
     begun = time.perf_counter()
     try:
         model.learn(recipe.steps, callback=watch, tb_log_name="maskable_ppo")
     finally:
         watch.close()
     seconds = time.perf_counter() - begun - watch.watching
-    return Trained(model, policy_of(model), watch.curve, seconds)
+    return Trained(model, cast(AgentPolicy, watch.best), watch.curve, seconds)
 
 
 @dataclass(frozen=True)
