@@ -15,6 +15,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module, metadata, util
 from pathlib import Path
@@ -61,10 +62,10 @@ def main() -> None:
     """Measure and print."""
     console = Console()
     figures: list[Figure] = []
-    for group in (vector_figures, single_figures, adapter_figures):
+    for group in (vector_figures, single_figures, adapter_figures, machine_figures):
         with console.status(f"{group.__name__.replace('_', ' ')} ..."):
             figures += group()
-    table = Table(title="transitions a second (median of 7, interleaved; min to max)")
+    table = Table(title="transitions (or numbers) a second (median of 7, interleaved; min to max)")
     for column in ("what", "median", "spread"):
         table.add_column(column, justify="left" if column == "what" else "right")
     for figure in figures:
@@ -104,6 +105,9 @@ def ratios_of(figures: dict[str, Figure]) -> dict[str, float]:
         ),
         "retail 16,384, 2 threads / 1 thread": ratio(
             "retail vector 16,384, 2 threads", "retail vector 16,384, 1 thread"
+        ),
+        "NumPy exp, 2 threads / 1 thread: what two cores give here": ratio(
+            "NumPy exp, 2 threads", "NumPy exp, 1 thread"
         ),
         "retail 1,000,000 / 1,024 customers, 1 thread": ratio(
             "retail vector 1,000,000, 1 thread", "retail vector 1,024, 1 thread"
@@ -151,6 +155,31 @@ def adapter_figures() -> list[Figure]:
         return 300 * 1_024 / (time.perf_counter() - begun)
 
     return _interleave({"Stable-Baselines3 adapter 1,024": once})
+
+
+def machine_figures() -> list[Figure]:
+    """Pure arithmetic in the fast cache, on one thread and on two: numbers a second.
+
+    What two threads can gain here. Two virtual cores may be two threads of one real core.
+    """
+    pool = ThreadPoolExecutor(2)
+    arrays = [np.linspace(-1.0, 1.0, 4_096) for _ in range(2)]
+    outs = [np.empty_like(array) for array in arrays]
+    times = 20_000
+
+    def work(i: int) -> None:
+        for _ in range(times):
+            np.exp(arrays[i], out=outs[i])
+
+    def once(threads: int) -> float:
+        begun = time.perf_counter()
+        for done in [pool.submit(work, i) for i in range(threads)]:
+            done.result()
+        return threads * times * 4_096 / (time.perf_counter() - begun)
+
+    return _interleave(
+        {"NumPy exp, 1 thread": lambda: once(1), "NumPy exp, 2 threads": lambda: once(2)}
+    )
 
 
 def _retail(n: int, threads: int) -> JourneyVectorEnv:
