@@ -73,7 +73,8 @@ class Verdict:
     Attributes:
         fault: Its name.
         outcome: ``caught``, ``SURVIVED``, or ``BROKEN`` if no test had its say.
-        by: The test that failed, or why there is none.
+        by: The test that failed.
+        said: What it said first, or why no test failed.
         seconds: What it took, compilation included.
         commit: The commit it was tried on; ``+`` if something had been changed since.
     """
@@ -81,6 +82,7 @@ class Verdict:
     fault: str
     outcome: str
     by: str
+    said: str
     seconds: float
     commit: str
 
@@ -121,25 +123,23 @@ def run_tests(checkout: Path, tests: list[str], *options: str) -> tuple[int, Pat
     return done.returncode, report
 
 
-def judge(code: int, report: Path) -> tuple[str, str]:
-    """Outcome and reason, from pytest's exit code and report.
+def judge(code: int, report: Path) -> tuple[str, str, str]:
+    """Outcome, failing test and what it said, from pytest's exit code and report.
 
     Only a test that ran and failed is a catch. An error before any test could run (a file that
     cannot be imported, a fixture) is none, nor is a kernel that does not compile.
     """
     if code == 0:
-        return "SURVIVED", "all its tests pass"
-    failed: list[tuple[str, str]] = []
+        return "SURVIVED", "", "all its tests pass"
     if code == 1 and report.is_file():
         for case in ElementTree.parse(report).iter("testcase"):
-            name = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
-            failed += [(name, part.get("message", "")) for part in case.findall("failure")]
-    for name, message in failed:
-        said = message.split(":")[0].rpartition(".")[2]
-        if said in NO_CATCH or message.startswith(NO_CATCH):
-            return "BROKEN", f"{name} says {message.splitlines()[0]}"
-        return "caught", name
-    return "BROKEN", f"pytest ended with {code}, and no test failed"
+            for failure in case.findall("failure"):
+                test = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
+                message = failure.get("message", "")
+                kind = message.split(":")[0].rpartition(".")[2]
+                broken = kind in NO_CATCH or message.startswith(NO_CATCH)
+                return "BROKEN" if broken else "caught", test, message.partition("\n")[0]
+    return "BROKEN", "", f"pytest ended with {code}, and no test failed"
 
 
 def try_fault(fault: Fault, unplanted: Path, commit: str) -> Verdict:
@@ -149,8 +149,8 @@ def try_fault(fault: Fault, unplanted: Path, commit: str) -> Verdict:
         copy = Path(folder)
         copy_checkout(unplanted, copy)
         fault.plant(copy)
-        outcome, by = judge(*run_tests(copy, list(fault.tests), "-x"))
-    return Verdict(fault.name, outcome, by, round(time.perf_counter() - begun, 1), commit)
+        verdict = judge(*run_tests(copy, list(fault.tests), "-x"))
+    return Verdict(fault.name, *verdict, round(time.perf_counter() - begun, 1), commit)
 
 
 def present_commit() -> str:
@@ -184,7 +184,7 @@ def save(verdicts: list[Verdict], faults: list[Fault]) -> None:
 def table(verdicts: list[Verdict]) -> str:
     """The verdicts as a table, in Markdown."""
     rows = [
-        f"| {v.fault} | {f'`{v.by}`' if v.outcome == 'caught' else f'**{v.outcome}**: {v.by}'} |"
+        f"| {v.fault} | {f'`{v.by}`' if v.outcome == 'caught' else f'**{v.outcome}**: {v.said}'} |"
         for v in verdicts
     ]
     return "\n".join(["| fault | caught by |", "|---|---|", *rows])
