@@ -62,6 +62,19 @@ def test_the_exported_policy_is_the_trained_one(trained, folder):
     assert len(card["features"]) == observations.shape[1]
 
 
+def test_a_policy_chooses_as_the_model_it_is_taken_from(trained):
+    """The model gets observations that its environment normalised; the policy gets them raw."""
+    observations, masks = sample_observations(SCENARIO, 500)
+    model = trained.model
+    normalised = model.get_vec_normalize_env().normalize_obs(observations)
+    assert np.abs(normalised - observations).max() > 1.0
+    with torch.inference_mode():
+        chances = model.policy.get_distribution(torch.as_tensor(normalised), masks).distribution
+    np.testing.assert_allclose(
+        trained.policy.probabilities_of(observations, masks), chances.probs.numpy(), atol=1e-5
+    )
+
+
 def test_parity_notices_another_network(trained, folder):
     observations, masks = sample_observations(SCENARIO, 500)
     other = train(SCENARIO, RECIPE, seed=2, watch_customers=50, watch_every=9, quiet=True)

@@ -21,13 +21,18 @@ def test_nothing_a_gone_customer_does_is_ever_recorded():
     own = ("responded", "purchases", "opted_out", "solved", "complained", "accepted", "referred")
     own += ("visit", "basket", "answered")
     does = [i for i, name in enumerate(columns) if name in own or name.startswith("signal.")]
-    gone_periods = gone_complaining = 0
+    comes = [columns.index("visit"), columns.index("basket")]  # both are of the coming period
+    gone_periods = gone_complaining = leaving = 0
     for t in range(60):
         gone = people.read("alive")[:, 0] == 0
         gone_complaining += int((people.read("complaint")[gone] > 0).sum())
         actions = decide(UniformRandom(), people, seed, t, np.random.default_rng(0))
         events = people.step(actions, kernel.DISABLED).events
         assert not events[gone][:, does].any()
+        leaves = ~gone & (people.read("alive")[:, 0] == 0)
+        assert not events[leaves][:, comes].any()
+        leaving += int(leaves.sum())
         gone_periods += int(gone.sum())
     assert gone_periods > 50_000  # so that the test has seen something
     assert gone_complaining > 1_000
+    assert leaving > 3_000

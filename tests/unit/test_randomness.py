@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
+from nba_gym.customer import places
+from nba_gym.customer.luck import (
+    CUSTOMER_ROW,
+    SEED_ROW,
+    answer_luck,
+    draw_buyer_luck,
+    draw_luck,
+)
 from nba_gym.customer.traits import birth_luck
+from nba_gym.lanes import LANES, TABLE_SIZE, Place, rows_of
 from nba_gym.randomness import philox, policy_luck, uniform
+from nba_gym.records.places import TENURE
 
 N = 1 << 19
 ONES = 0xFFFFFFFF
@@ -124,3 +134,55 @@ def test_a_policys_luck_depends_on_seed_customer_and_period_alone():
         assert not np.any(other == luck)
     assert luck.min() > 0
     assert luck.max() < 1
+
+
+# --- the luck of a period -------------------------------------------------------------------------
+
+N_NEEDS = 3
+OF_BUYERS = [places.BOOK.places[name] for name in ("luck_choice", "luck_spend", "luck_dropout")]
+OF_ALL = [
+    place
+    for book in (places.BOOK, places.NEEDS)
+    for name, place in book.places.items()
+    if name.startswith("luck_") and place not in OF_BUYERS and name != "luck_extra"
+]
+
+
+def rows(kinds: list[Place], table: Any, n: int) -> list[Any]:
+    """The first ``n`` lanes of some quantities, by need where there are several."""
+    return [table[at : at + n] for place in kinds for at in place.absolute(N_NEEDS, 0)]
+
+
+def luck_of(*who: tuple[int, int, int]):
+    """All uniforms of the period for (seed, customer, period), a lane each, ``(n, kinds)``."""
+    table = np.zeros(TABLE_SIZE, np.float32)
+    kept = np.zeros(rows_of("kept", N_NEEDS, 0) * LANES, np.float32)
+    identity = np.zeros(2 * LANES, np.uint64)
+    for j, (seed, customer, period) in enumerate(who):
+        identity[SEED_ROW + j], identity[CUSTOMER_ROW + j] = seed, customer
+        kept[TENURE + j] = period
+    draw_luck(table, kept, identity, N_NEEDS, LANES)
+    for j in range(len(who)):
+        draw_buyer_luck(table, kept, identity, j)
+    answers = [[answer_luck(kept, identity, k, j) for j in range(len(who))] for k in range(N_NEEDS)]
+    return np.stack([*rows(OF_ALL + OF_BUYERS, table, len(who)), *answers], axis=1)
+
+
+def test_the_luck_of_a_period_depends_on_every_bit_of_seed_customer_and_period():
+    here = (5, 7, 3)
+    flips = [0, 1, 31, 32, 63]
+    others = [(5 ^ 1 << bit, 7, 3) for bit in flips] + [(5, 7 ^ 1 << bit, 3) for bit in flips]
+    luck = luck_of(here, *others, (5, 7, 4), (5, 7, 2))
+    for kind in luck.T:
+        assert len(set(kind.tolist())) == len(kind)
+
+
+def test_the_luck_of_a_period_does_not_depend_on_the_lane():
+    luck = luck_of((5, 7, 3), (6, 8, 3), (5, 7, 3), (6, 8, 3))
+    np.testing.assert_array_equal(luck[:2], luck[2:])
+    np.testing.assert_array_equal(luck_of((6, 8, 3))[0], luck[1])
+
+
+def test_no_two_kinds_of_event_share_their_luck():
+    luck = luck_of((5, 7, 3))[0]
+    assert len(set(luck.tolist())) == len(luck) == 12 + 2 * N_NEEDS + N_NEEDS + 3
