@@ -60,7 +60,6 @@ def test_no_more_sets_are_kept_than_stated(population):
 
 
 def test_a_copy_of_a_population_has_arrays_of_its_own(population):
-    import copy
 
     other = copy.deepcopy(population)
     assert address(other.out) != address(population.out)
