@@ -28,7 +28,6 @@ _PACKAGES = (
     "numba",
     "numpy",
     "sb3-contrib",
-    "scikit-learn",
     "scipy",
     "stable-baselines3",
     "torch",

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from agents.export import check_parity, export, sample_observations
+from agents.policy import policy_of
 from agents.recipe import load_recipe
 from agents.train import train
 from agents.weights import load_policy, save_policy
@@ -70,8 +71,9 @@ def test_a_policy_chooses_as_the_model_it_is_taken_from(trained):
     assert np.abs(normalised - observations).max() > 1.0
     with torch.inference_mode():
         chances = model.policy.get_distribution(torch.as_tensor(normalised), masks).distribution
+    policy = policy_of(model)
     np.testing.assert_allclose(
-        trained.policy.probabilities_of(observations, masks), chances.probs.numpy(), atol=1e-5
+        policy.probabilities_of(observations, masks), chances.probs.numpy(), atol=1e-5
     )
 
 
