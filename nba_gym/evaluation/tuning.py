@@ -80,7 +80,7 @@ def _changes(start: GreedyPractice) -> Iterator[Callable[[dict[str, Any]], dict[
     if model.later is not None:
         steps["ripening"] = (0.0, 2.0, 4.0, 8.0, 16.0)
     if model.leaving is not None:
-        steps["years"] = (0.0, 1.0, 2.0, 4.0, 8.0)
+        steps["years"] = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
     steps["threshold"] = tuple(share * model.typical for share in (0.003, 0.01, 0.03, 0.1))
     for name, ladder in steps.items():
         for step in ladder:
