@@ -119,13 +119,10 @@ def by_precision(of_single: Callable[[Any], Any], of_double: Callable[[Any], Any
         of_double: What to do with any other.
     """
 
-    def choose_in_python(x: Any) -> Any:
+    def in_python(x: Any) -> Any:
         return of_single(x) if type(x) is np.float32 else of_double(x)
 
-    def function(x: Any) -> Any:
-        raise NotImplementedError  # compiled code only; never called from Python
-
-    def choose(x: Any) -> Any:
+    def when_compiled(x: Any) -> Any:
         form = of_single if x == types.float32 else of_double
 
         def chosen(x: Any) -> Any:
@@ -134,8 +131,8 @@ def by_precision(of_single: Callable[[Any], Any], of_double: Callable[[Any], Any
         return chosen
 
     options = {"forceinline": True, "error_model": "numpy"}
-    cast(Any, overload)(function, strict=False, jit_options=options)(choose)
-    return choose_in_python if _config.DISABLE_JIT else function
+    cast(Any, overload)(in_python, strict=False, jit_options=options)(when_compiled)
+    return in_python
 
 
 def entry(make: Callable[[str], F]) -> F:

@@ -12,7 +12,7 @@ from nba_gym.lanes import AHEAD_SIZE, Array
 
 LINE = 64
 """Bytes that come at once."""
-PARTS = 13
+PARTS = 9
 """Times that a little is asked for while one tile is computed."""
 MOST_RANGES = (AHEAD_SIZE - 4) // 2
 """An order holds: range reached, place reached, ranges, lines at a time, and the ranges."""

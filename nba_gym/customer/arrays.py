@@ -33,7 +33,7 @@ class Rules(NamedTuple):
             ``(n, 2)``.
         hidden_born: The same for ``State.constants``.
         features: Place of each feature on the view, ``(n_features,)``.
-        event_offsets: Place of each event on the worktable, ``(n_events,)``.
+        event_offsets: Place of each event, see ``event_places``, ``(n_events,)``.
     """
 
     world: Array

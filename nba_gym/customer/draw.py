@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba_gym.arithmetic import indicator, round_money
+from nba_gym.arithmetic import exp, indicator, round_money
 from nba_gym.compiled import scalar, sequence, stage
 from nba_gym.customer.leaving import leaving_probability
 from nba_gym.customer.luck import answer_luck, draw_buyer_luck
@@ -213,7 +213,7 @@ def _count_purchases(table: Array, j: int, counted: float) -> None:
     total = table[TOTAL + j]
     most = MOST_PURCHASES if counted > 0.0 else 1
     at_least = purchase_probability(total, counted)
-    point = 1.0 - at_least
+    point = exp(-total)
     stays = 1.0
     count = 0.0
     while count < most and table[LUCK_BUY + j] < at_least and table[LEFT + j] <= 0.0:

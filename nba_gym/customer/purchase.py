@@ -6,7 +6,7 @@ things", and the effect of a contact is incremental.
 
 from __future__ import annotations
 
-from nba_gym.arithmetic import exp, indicator
+from nba_gym.arithmetic import exp, indicator, smaller
 from nba_gym.compiled import scalar
 
 MOST_PURCHASES = 16
@@ -74,8 +74,12 @@ def persuasion(
 
 @scalar
 def purchase_weight(alive: float, utility: float) -> float:
-    """Weight of buying for need k in equations 9 to 11, ``exp(U_k)``; 0 once gone."""
-    return alive * exp(utility)
+    """Weight of buying for need k in equations 9 to 11, ``exp(U_k)``; 0 once gone.
+
+    A utility is held below 80, so that the sum over all needs stays finite in single precision; at
+    80 a purchase is as certain as at any more.
+    """
+    return alive * exp(smaller(utility, 80.0))
 
 
 @scalar
@@ -113,7 +117,7 @@ def expected_purchases(total: float, dropout: float, counted: float) -> float:
     """
     most = MOST_PURCHASES if counted > 0.0 else 1
     at_least = purchase_probability(total, counted)
-    point = 1.0 - at_least
+    point = exp(-total)
     stays = 1.0
     mean = 0.0
     n = 0.0

@@ -33,7 +33,7 @@ class Split:
         return self._numbers(2, n)
 
     def watching(self, n: int) -> NDArray[np.uint64]:
-        """Customers behind the learning curve, ``(n,)``."""
+        """Customers behind the learning curve and the choice of the best policy on it, ``(n,)``."""
         return self._numbers(3, n)
 
     def training_seed(self, run: int) -> int:

@@ -131,7 +131,9 @@ def _sample(rows: NDArray[np.int64], answers: Flags) -> tuple[NDArray[np.int64],
 def _regress(
     design: Array, answers: Floats, weights: Floats, offsets: Floats, ridge: Floats
 ) -> Floats:
-    """Logistic regression with offsets and a ridge, by Newton's method.
+    """Logistic regression with offsets and a ridge of its own for each coefficient, by Newton.
+
+    scikit-learn has neither offsets nor such a ridge.
 
     Args:
         design: ``(rows, n)``.

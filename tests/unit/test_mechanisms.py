@@ -8,14 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
+import numba
 import numpy as np
 import pytest
 from scipy import stats
 
 import nba_gym
 from nba_gym.customer import leaving, needs, purchase, relationship, response, service
+from nba_gym.lanes import MAX_NEEDS
 
 EQUATIONS = (response, purchase, relationship, needs, leaving, service)
 
@@ -390,3 +392,22 @@ def test_the_counted_process_is_the_choice_process_where_purchases_are_rare():
 
 if __name__ == "__main__":
     sys.stdout.write(json.dumps(answers()))
+
+
+@pytest.mark.skipif(not COMPILED, reason="single precision is chosen by compiled types")
+@pytest.mark.parametrize("utility", [50.0, 80.0, 87.0, 1e3, 1e30])
+def test_however_large_a_utility_a_purchase_is_certain_and_its_weight_finite(utility):
+    most, single = MAX_NEEDS, cast(Any, np.float32)
+
+    def over(weights, chances):
+        total = single(0.0)
+        for k in range(most):
+            weights[k] = purchase.purchase_weight(single(1.0), single(utility))
+            total += weights[k]
+        chances[0] = purchase.purchase_probability(total, single(0.0))
+        chances[1] = purchase.purchase_probability(total, single(1.0))
+
+    weights, chances = np.zeros(most, dtype=np.float32), np.zeros(2, dtype=np.float32)
+    cast(Any, numba).njit(error_model="numpy")(over)(weights, chances)
+    assert np.isfinite(weights.sum())
+    assert chances.tolist() == [1.0, 1.0]
