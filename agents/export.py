@@ -75,8 +75,12 @@ def export(
         rows: Observations on which parity is proven.
 
     Raises:
-        BundleError: If the exported file does not agree with the network.
+        BundleError: If the policy is privileged, or the exported file does not agree with it.
     """
+    if policy.observe != "records":
+        raise BundleError(
+            f"a policy to be served must see the records only, got one that sees {policy.observe}"
+        )
     observations, masks = sample_observations(scenario, rows)
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))

@@ -50,10 +50,14 @@ class AgentPolicy:
     Args:
         scores: The network.
         name: What tables call it.
+        observe: What it was trained to see: ``"records"``, or ``"everything"`` if privileged.
     """
 
-    def __init__(self, scores: ActionScores, name: str = "trained agent") -> None:
+    def __init__(
+        self, scores: ActionScores, name: str = "trained agent", observe: str = "records"
+    ) -> None:
         self.name = name
+        self.observe = observe
         self.scores = scores.eval()
 
     def probabilities_of(
@@ -74,18 +78,20 @@ class AgentPolicy:
         return np.argmax(self.probabilities_of(observations, masks), axis=1)
 
 
-def policy_of(model: Any, network: Any = None) -> AgentPolicy:
+def policy_of(model: Any, network: Any = None, observe: str = "records") -> AgentPolicy:
     """The present policy of a model under training or trained, with its normaliser.
 
     Args:
         model: A MaskablePPO.
         network: Its policy, if not the present one: with averaged weights, for example.
+        observe: What its actor sees.
     """
     normaliser = model.get_vec_normalize_env()
-    n = model.observation_space.shape[0]
+    n = getattr(model.policy, "seen", model.observation_space.shape[0])
     mean, std, clip = np.zeros(n), np.ones(n), 1e9
     if normaliser is not None and normaliser.norm_obs:
-        mean = normaliser.obs_rms.mean
-        std = np.sqrt(normaliser.obs_rms.var + normaliser.epsilon)
+        mean = normaliser.obs_rms.mean[:n]
+        std = np.sqrt(normaliser.obs_rms.var[:n] + normaliser.epsilon)
         clip = normaliser.clip_obs
-    return AgentPolicy(ActionScores(network or model.policy, mean, std, clip))
+    scores = ActionScores(network or model.policy, mean, std, clip)
+    return AgentPolicy(scores, observe=observe)

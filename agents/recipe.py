@@ -28,7 +28,12 @@ class Recipe:
     value_weight: float
     max_grad_norm: float
     network: tuple[int, ...]
+    critic: tuple[int, ...]
+    privileged_critic: bool
     averaging: float
+    imitate: float
+    doubt: float
+    critic_alone: float
 
     def with_changes(self, **changes: Any) -> Recipe:
         """The recipe with some settings changed; ``None`` leaves one as it is."""
@@ -59,5 +64,6 @@ def load_recipe(scenario: str, algorithm: str = "maskable_ppo") -> Recipe:
     missing = names - set(values)
     if missing:
         raise PolicyError(f"{path.name}: {min(missing)} must be given")
-    values["network"] = tuple(values["network"])
+    for name in ("network", "critic"):
+        values[name] = tuple(values[name])
     return Recipe(**values)

@@ -21,7 +21,8 @@ def save_policy(policy: AgentPolicy, path: Path) -> None:
     sizes = [layer.in_features for layer in scores.modules() if isinstance(layer, nn.Linear)]
     shape = {"layers": sizes, "actions": scores.head.out_features, "clip": scores.clip}
     tensors = {name: value.contiguous() for name, value in scores.state_dict().items()}
-    save_file(tensors, str(path), metadata={"shape": json.dumps(shape), "name": policy.name})
+    tags = {"shape": json.dumps(shape), "name": policy.name, "observe": policy.observe}
+    save_file(tensors, str(path), metadata=tags)
 
 
 def load_policy(path: Path) -> AgentPolicy:
@@ -43,7 +44,7 @@ def load_policy(path: Path) -> AgentPolicy:
         ) from None
     scores = _empty_scores(shape["layers"], shape["actions"], float(shape["clip"]))
     scores.load_state_dict(tensors)
-    return AgentPolicy(scores, tags.get("name", "trained agent"))
+    return AgentPolicy(scores, tags.get("name", "trained agent"), tags.get("observe", "records"))
 
 
 def _empty_scores(sizes: list[int], actions: int, clip: float) -> ActionScores:

@@ -109,20 +109,24 @@ def run(arguments: Arguments, out: Path, stages: Stages) -> None:
         "tuning": arguments.tuning,
         "trials": arguments.trials,
     }
-    training_needs = common | {"recipe": recipe.as_dict(), "seed": arguments.seed}
+    training_needs = practice_needs | {"recipe": recipe.as_dict(), "seed": arguments.seed}
 
     @cache  # tuning and comparison both need it, and it takes less time than reading it safely
     def model() -> PracticeModel:
         return learn_propensities(arguments, scenario)
 
     settings = tune(arguments, scenario, model, stages, practice_needs)
-    learned = train_agent(arguments, scenario, recipe, stages, training_needs)
+
+    def practice() -> GreedyPractice:
+        return GreedyPractice(model(), **settings)
+
+    learned = train_agent(arguments, scenario, recipe, practice, stages, training_needs)
     comparison = compare_all(
         arguments,
         scenario,
-        lambda: {AGENT: learned.policy, PRACTICE: GreedyPractice(model(), **settings)},
+        lambda: {AGENT: learned.policy, PRACTICE: practice()},
         stages,
-        practice_needs | training_needs | {"customers": arguments.customers},
+        training_needs | {"customers": arguments.customers},
     )
     with timed("export and parity"):
         parity = export(
@@ -198,14 +202,15 @@ def train_agent(
     arguments: Arguments,
     scenario: Scenario,
     recipe: Recipe,
+    teacher: Callable[[], GreedyPractice],
     stages: Stages,
     depends: dict[str, Any],
 ) -> Learned:
-    """Train MaskablePPO."""
+    """Train MaskablePPO, from practice on."""
 
     def make(folder: Path) -> None:
         logs = stages.folder / "tensorboard"  # not in the draft: TensorBoard follows it meanwhile
-        trained = train(scenario, recipe, seed=arguments.seed, tensorboard=logs)
+        trained = train(scenario, recipe, teacher=teacher(), seed=arguments.seed, tensorboard=logs)
         save_policy(trained.policy, folder / "weights.safetensors")
         curve = [asdict(point) for point in trained.curve]
         (folder / "learning_curve.json").write_text(json.dumps(curve, indent=2) + "\n")

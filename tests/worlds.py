@@ -33,9 +33,10 @@ NO_SEASON = {"season_utility": 0.0, "season_arrival": 0.0}
 NO_RULES = {"eligibility": [], "applicability": [], "suitability": [], "valid": None}
 NO_LIMITS = {"cap": 32, "window": 1, "pause_after": 10_000, "pause": 0, "opt_in": 1.0}
 
-HIDDEN = [name for book in HIDDEN_BOOKS for name in book.places]
-"""Names of the hidden quantities that are kept from period to period."""
-VISIBLE = [name for book in KEPT_BOOKS if book not in HIDDEN_BOOKS for name in book.places]
+SHOWN = [name for book in HIDDEN_BOOKS for name in book.places]
+"""Names of the hidden quantities that are kept from period to period and shown to oracles."""
+HIDDEN = [*SHOWN, "patience"]
+VISIBLE = [name for book in KEPT_BOOKS for name in book.places if name not in HIDDEN]
 
 
 def constant(value: float) -> dict[str, Any]:
@@ -101,8 +102,11 @@ def look_again(population: Population) -> None:
 
 
 def put_all_in_the_state_of(population: Population, other: Population, i: int) -> None:
-    """Put every customer in the state of customer ``i`` of another population of the same world."""
-    for name in [*VISIBLE, *HIDDEN]:
+    """Put every customer in the state of customer ``i`` of another population of the same world.
+
+    How long each would stay is a matter of luck, not of state: ``draw_often`` draws it.
+    """
+    for name in [*VISIBLE, *SHOWN]:
         population.write(name, other.read(name)[i])
     look_again(population)
 
@@ -117,13 +121,17 @@ def step(population: Population, action: int | NDArray[Any]) -> Outcome:
 def draw_often(population: Population, action: int, times: int) -> Iterator[Outcome]:
     """Live the same period again and again from the same state, each time with other luck.
 
-    Luck depends on the period of the journey, so each time pretends to be another period.
+    Luck depends on the period of the journey, so each time pretends to be another period. Patience
+    is drawn at birth, so it is drawn again: uniform for whoever has not left.
     """
     state = [part.copy() for part in population.state]
+    generator, alive = np.random.default_rng(times), population.read("alive")[:, 0]
     for period in range(times):
         for part, kept in zip(population.state, state, strict=True):
             part[...] = kept
         population.write("tenure", period)
+        patience = generator.random(population.n, dtype=np.float32)
+        population.write("patience", ((1.0 - patience) * alive)[:, None])
         yield step(population, action)
     for part, kept in zip(population.state, state, strict=True):
         part[...] = kept

@@ -6,8 +6,8 @@ import numpy as np
 
 from nba_gym.arithmetic import exp, indicator, round_money
 from nba_gym.compiled import scalar, sequence, stage
-from nba_gym.customer.leaving import leaving_probability
-from nba_gym.customer.luck import answer_luck, draw_buyer_luck
+from nba_gym.customer.leaving import leaving_probability, patience_left, runs_out
+from nba_gym.customer.luck import answer_luck, draw_buyer_luck, draw_service_luck
 from nba_gym.customer.places import (
     ACT_RETAIN,
     ACT_SERVICE,
@@ -22,8 +22,6 @@ from nba_gym.customer.places import (
     LUCK_BUY,
     LUCK_CHOICE,
     LUCK_COMPLAIN,
-    LUCK_DROPOUT,
-    LUCK_LEAVE,
     LUCK_NOTICE,
     LUCK_OPT_OUT,
     LUCK_PROBLEM,
@@ -46,6 +44,7 @@ from nba_gym.customer.places import (
     P_RESPOND,
     P_SIGNAL,
     P_VISIT,
+    PATIENCE,
     PROBLEM,
     PROBLEM_AFTER,
     PROBLEM_SOLVED,
@@ -110,12 +109,13 @@ def draw_events(
     width: int,
 ) -> None:
     """Write the events of the period; ``respond`` and ``draw_luck`` must have run."""
-    _draw_contact(table, kept, world, width)
+    _draw_contact(table, width)
     weigh_purchases(table, kept, n_needs, width)
     _draw_purchases(table, purse, kept, born, identity, needs, spend_noise, world, width)
     if world.leave_scale > 0.0:
         _draw_leaving(table, kept, born, world, width)
-    _draw_departure(table, world, width)
+    _draw_cancellation(table, world, width)
+    _draw_service(table, kept, identity, width)
     _draw_problem(table, kept, world, width)
     below = 0.0
     for c in range(n_channels):
@@ -129,18 +129,16 @@ def draw_events(
 
 
 @stage
-def _draw_contact(table: Array, kept: Array, world: World, width: int) -> None:
-    noise = world.answer_noise
+def _draw_contact(table: Array, width: int) -> None:
     for j in range(used(width)):
         noticed = indicator(table[LUCK_NOTICE + j] < table[P_NOTICE + j])
         responded = noticed * indicator(table[LUCK_RESPOND + j] < table[P_RESPOND + j])
         answered = responded * table[ACT_ASK + j]
-        stated = reading(kept[LOYALTY + j], noise, table[LUCK_READING + j])
         table[NOTICED + j] = noticed
         table[RESPONDED + j] = responded
         table[ACCEPTED + j] = responded * table[ACT_RETAIN + j]
         table[ANSWERED + j] = answered
-        table[READING_LOYALTY + j] = answered * stated
+        table[READING_LOYALTY + j] = 0.0
         opted_out = indicator(table[LUCK_OPT_OUT + j] < table[P_OPT_OUT + j])
         table[OPTED_OUT + j] = noticed * opted_out
 
@@ -181,7 +179,7 @@ def _draw_purchases(
     for j in range(used(width)):
         if table[PURCHASES + j] > 0.0:
             draw_buyer_luck(table, kept, identity, j)
-            _draw_purchase(table, purse, born, needs, spend_noise, world, j)
+            _draw_purchase(table, purse, kept, born, needs, spend_noise, world, j)
 
 
 @stage
@@ -193,33 +191,43 @@ def _draw_buyers(table: Array, purse: Array, counted: float, width: int) -> None
         purse[LIST_SPEND + j] = 0.0
         table[REDEEMED + j] = 0.0
         table[LEFT + j] = 0.0
+        table[REFERRED + j] = 0.0
 
 
 @stage
 def _draw_purchase(
-    table: Array, purse: Array, born: Array, needs: Array, spend_noise: Array, world: World, j: int
+    table: Array,
+    purse: Array,
+    kept: Array,
+    born: Array,
+    needs: Array,
+    spend_noise: Array,
+    world: World,
+    j: int,
 ) -> None:
     """Everything about the purchases of the buyer in lane ``j``."""
-    _count_purchases(table, j, world.counted)
+    _count_purchases(table, kept, j, world.counted)
     _choose_need(table, purse, born, needs, j)
     if world.transaction_noise > 0.0:
         purse[LIST_SPEND + j] *= tabulated_quantile(spend_noise, np.float64(table[LUCK_SPEND + j]))
     purse[LIST_SPEND + j] = round_money(purse[LIST_SPEND + j])
+    table[REFERRED + j] = indicator(table[LUCK_REFERRAL + j] < table[P_REFERRAL + j])
 
 
 @scalar
-def _count_purchases(table: Array, j: int, counted: float) -> None:
+def _count_purchases(table: Array, kept: Array, j: int, counted: float) -> None:
     """How many purchases the buyer in lane ``j`` makes until leaving, by inversion."""
     total = table[TOTAL + j]
     most = MOST_PURCHASES if counted > 0.0 else 1
     at_least = purchase_probability(total, counted)
     point = exp(-total)
-    stays = 1.0
+    stays = 1.0 - table[P_DROPOUT + j]
     count = 0.0
     while count < most and table[LUCK_BUY + j] < at_least and table[LEFT + j] <= 0.0:
         count += 1.0
-        stays *= 1.0 - table[P_DROPOUT + j]
-        table[LEFT + j] = indicator(table[LUCK_DROPOUT + j] < 1.0 - stays)
+        left = runs_out(kept[PATIENCE + j], stays)
+        kept[PATIENCE + j] = patience_left(kept[PATIENCE + j], stays, left)
+        table[LEFT + j] = left
         point = poisson_point(count, total, point)
         at_least -= point
     table[PURCHASES + j] = count
@@ -255,18 +263,29 @@ def _draw_leaving(table: Array, kept: Array, born: Array, world: World, width: i
         bound = contract * indicator(kept[COMMITMENT + j] > 0.0)
         free = kept[ALIVE + j] * (1.0 - bound)
         chance = leaving_probability(scale, base, born[LEAVING_PROPENSITY + j], added, free)
-        goes = indicator(table[LUCK_LEAVE + j] < chance)
-        table[LEFT + j] = table[LEFT + j] + (1.0 - table[LEFT + j]) * goes
+        stays = 1.0 - chance
+        goes = runs_out(kept[PATIENCE + j], stays)
+        kept[PATIENCE + j] = patience_left(kept[PATIENCE + j], stays, goes)
+        table[LEFT + j] = table[LEFT + j] + goes
 
 
 @stage
-def _draw_departure(table: Array, world: World, width: int) -> None:
+def _draw_cancellation(table: Array, world: World, width: int) -> None:
     contract = world.contract
     for j in range(used(width)):
         table[CANCELLED + j] = contract * table[LEFT + j]
-        buys = indicator(table[PURCHASES + j] > 0.0)
-        refers = indicator(table[LUCK_REFERRAL + j] < table[P_REFERRAL + j])
-        table[REFERRED + j] = buys * refers
+
+
+@stage
+def _draw_service(table: Array, kept: Array, identity: Array, width: int) -> None:
+    """Whether the few whose problem is worked on are rid of it."""
+    for j in range(used(width)):
+        worked_on = kept[PROBLEM + j] * table[NOTICED + j] * table[ACT_SERVICE + j]
+        table[PROBLEM_SOLVED + j] = 0.0
+        if worked_on > 0.0:
+            draw_service_luck(table, kept, identity, j)
+            solves = indicator(table[LUCK_SOLVE + j] < table[ACT_SERVICE + j])
+            table[PROBLEM_SOLVED + j] = solves
 
 
 @stage
@@ -274,15 +293,12 @@ def _draw_problem(table: Array, kept: Array, world: World, width: int) -> None:
     end, complain = world.problem_end, world.complain_probability
     for j in range(used(width)):
         before = kept[PROBLEM + j]
-        solved = before * table[NOTICED + j]
-        solved = solved * indicator(table[LUCK_SOLVE + j] < table[ACT_SERVICE + j])
         alive = kept[ALIVE + j]
         ends = before * alive * indicator(table[LUCK_PROBLEM + j] < end)
         open_now = indicator(table[LUCK_PROBLEM + j] < table[P_PROBLEM + j])
-        after = open_now * (1.0 - solved) * (1.0 - ends)
+        after = open_now * (1.0 - table[PROBLEM_SOLVED + j]) * (1.0 - ends)
         told = kept[COMPLAINT + j]
         tells = alive * indicator(table[LUCK_COMPLAIN + j] < complain)
-        table[PROBLEM_SOLVED + j] = solved
         table[PROBLEM_AFTER + j] = after
         table[SOLVED + j] = told * before * (1.0 - after)
         table[COMPLAINED + j] = (1.0 - told) * after * tells
@@ -325,6 +341,9 @@ def _draw_answers(
     """What the few who answered a question say of their needs."""
     for j in range(used(width)):
         if table[ANSWERED + j] > 0.0:
+            draw_service_luck(table, kept, identity, j)
+            luck = table[LUCK_READING + j]
+            table[READING_LOYALTY + j] = reading(kept[LOYALTY + j], world.answer_noise, luck)
             for k in range(n_needs):
                 luck = answer_luck(kept, identity, k, j)
                 stated = reading(need_kept(kept, k)[NEED + j], world.answer_noise, luck)

@@ -1,4 +1,4 @@
-"""When and why a customer leaves (equations 19-21)."""
+"""When and why a customer leaves (equations 19-21b)."""
 
 from __future__ import annotations
 
@@ -50,3 +50,26 @@ def leaving_probability(
         possible: 1 if alive and free to leave (a contract may forbid it), else 0.
     """
     return possible * scale * logistic(base + propensity + added)
+
+
+@scalar
+def runs_out(patience: float, stays: float) -> float:
+    """Equation 21b: 1 if a patience does not outlast a chance of staying, else 0.
+
+    Everybody is born with one uniform number u and leaves as soon as the product of all their
+    chances of staying falls below it (inversion of the survival function). So a higher chance of
+    leaving never lets a customer stay longer, and two policies between which it hardly differs lose
+    the customer at the same point: common random numbers at their strongest.
+
+    Args:
+        patience: u, divided by all chances of staying before; uniform (0, 1] for who is still here.
+        stays: 1 - P(leave), of (21).
+    """
+    return indicator(stays < patience)
+
+
+@scalar
+def patience_left(patience: float, stays: float, left: float) -> float:
+    """Equation 21b: what is left of the patience; 0 once gone, which never runs out."""
+    share = 1.0 if left > 0.0 else stays
+    return (1.0 - left) * patience / share

@@ -8,8 +8,10 @@ from nba_gym.compiled import scalar, sequence, stage
 from nba_gym.customer.places import (
     LUCK_ARRIVAL,
     LUCK_CHOICE,
-    LUCK_DROPOUT,
     LUCK_NOTICE,
+    LUCK_READING,
+    LUCK_REFERRAL,
+    LUCK_SOLVE,
     LUCK_SPEND,
 )
 from nba_gym.lanes import LANES, need_block, row, used
@@ -23,9 +25,10 @@ SEED_ROW = 0
 CUSTOMER_ROW = LANES
 """Rows of the identity table: the world's seed and the customer's number."""
 
-CUSTOMER_BLOCKS = 3
+CUSTOMER_BLOCKS = 2
 """Blocks of the generator that are drawn for every customer, in the order of their places."""
-_BUYER_BLOCK, _FIRST_NEED_BLOCK, _FIRST_ANSWER_BLOCK = np.uint64(3), np.uint64(8), np.uint64(16)
+_BUYER_BLOCK, _SERVICE_BLOCK = np.uint64(2), np.uint64(3)
+_FIRST_NEED_BLOCK, _FIRST_ANSWER_BLOCK = np.uint64(8), np.uint64(16)
 _WORDS = np.uint64(WORDS)
 
 
@@ -57,7 +60,7 @@ def draw_luck(table: Array, kept: Array, identity: Array, n_needs: int, width: i
     """Draw the period's uniforms of a tile: each depends on (seed, customer, period, kind) only.
 
     Args:
-        table: Worktable; the rows ``LUCK_...`` are written, but for those of buyers.
+        table: Worktable; the rows ``LUCK_...`` that every customer needs are written.
         kept: State; ``TENURE`` is the period.
         identity: Seeds and customer numbers of the tile, ``(2 * LANES,)``.
         n_needs: Needs in use.
@@ -81,7 +84,15 @@ def draw_buyer_luck(table: Array, kept: Array, identity: Array, j: int) -> None:
     w0, w1, w2, _ = _words(row(kept, TENURE), identity, _BUYER_BLOCK, j)
     table[LUCK_CHOICE + j] = uniform_single(w0)
     table[LUCK_SPEND + j] = uniform_single(w1)
-    table[LUCK_DROPOUT + j] = uniform_single(w2)
+    table[LUCK_REFERRAL + j] = uniform_single(w2)
+
+
+@scalar
+def draw_service_luck(table: Array, kept: Array, identity: Array, j: int) -> None:
+    """Draw what only an answer or a service needs, for lane ``j``."""
+    w0, w1, _, _ = _words(row(kept, TENURE), identity, _SERVICE_BLOCK, j)
+    table[LUCK_READING + j] = uniform_single(w0)
+    table[LUCK_SOLVE + j] = uniform_single(w1)
 
 
 @scalar

@@ -40,6 +40,10 @@ ALIVE = _kept("alive", "1 until the customer has left, told or not")
 NEED = _kept_need("need", "n_k [0, 1]")
 AWARENESS = _kept_need("awareness", "w_k [0, 1]")
 
+# --- luck of a life: drawn at birth, shown to nobody, not even to an oracle -----------------------
+FATE = PlaceBook("kept", "customer", KEPT.end)
+PATIENCE = FATE.place("patience", "u, what chance of staying is left before leaving (0, 1]; 0 gone")
+
 # --- luck: uniform random numbers of this period, four to a block of the generator ----------------
 # drawn for every customer
 LUCK_NOTICE = _at("luck_notice", "uniform: is the contact noticed?")
@@ -50,15 +54,13 @@ LUCK_VISIT = _at("luck_visit", "uniform: does the customer come in?")
 LUCK_BASKET = _at("luck_basket", "uniform: is a basket abandoned?")
 LUCK_PROBLEM = _at("luck_problem", "uniform: does a problem arise or end?")
 LUCK_COMPLAIN = _at("luck_complain", "uniform: is the problem told?")
-LUCK_SOLVE = _at("luck_solve", "uniform: does the service solve the problem?")
-LUCK_LEAVE = _at("luck_leave", "uniform: left at the end of the period?")
-LUCK_REFERRAL = _at("luck_referral", "uniform: is somebody brought in?")
-LUCK_READING = _at("luck_reading", "uniform: noise in the stated satisfaction")
 # drawn for those who buy
 LUCK_CHOICE = _at("luck_choice", "uniform: for which need?")
 LUCK_SPEND = _at("luck_spend", "uniform: how much is spent?")
-LUCK_DROPOUT = _at("luck_dropout", "uniform: left after a purchase?")
-LUCK_EXTRA = _at("luck_extra", "uniform: fourth word of the block, not used")
+LUCK_REFERRAL = _at("luck_referral", "uniform: is somebody brought in?")
+# drawn for those who answer, and for those whose problem is worked on
+LUCK_READING = _at("luck_reading", "uniform: noise in the stated satisfaction")
+LUCK_SOLVE = _at("luck_solve", "uniform: does the service solve the problem?")
 # drawn for every customer, two needs to a block
 LUCK_ARRIVAL = _of_need("luck_arrival", "uniform: does the need arise?")
 LUCK_SIGNAL = _of_need("luck_signal", "uniform: does browsing point at the need?")

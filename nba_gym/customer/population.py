@@ -29,6 +29,7 @@ from nba_gym.scenario.schema import Scenario
 KEPT_BOOKS = (
     visible_half.KEPT,
     hidden_half.KEPT,
+    hidden_half.FATE,
     visible_half.KEPT_NEEDS,
     hidden_half.KEPT_NEEDS,
     visible_half.KEPT_CHANNELS,

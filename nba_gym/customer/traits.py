@@ -15,6 +15,7 @@ from nba_gym.customer.places import (
     FATIGUE,
     LOYALTY,
     NEED,
+    PATIENCE,
     PERSONA,
     PRICE_SENSITIVITY,
     PROBLEM,
@@ -52,6 +53,7 @@ _SPACING = 2.0 * QUANTILE_REACH / (QUANTILE_NODES - 1)
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 _FIRST_ATTENTION = len(COMMON_TRAITS)
+_LUCK_PHASE, _LUCK_COMMITMENT, _LUCK_PATIENCE = 1, 2, 3
 _LUCK_TRAIT, _LUCK_NEED = 4, 32
 _LUCK_CONSENT = _LUCK_NEED + MAX_NEEDS
 BIRTH_SIZE = _LUCK_CONSENT + MAX_CHANNELS
@@ -153,13 +155,14 @@ def draw_birth(
     kept[REFERENCE + j] = 0.0
     kept[PROBLEM + j] = 0.0
     kept[ALIVE + j] = 1.0
+    kept[PATIENCE + j] = luck[_LUCK_PATIENCE]
     for k in range(n_needs):
         kept_need = need_kept(kept, k)
         need_born(born, k)[ARRIVAL_RATE + j] = levels[_FIRST_ATTENTION + n_channels + k]
         kept_need[NEED + j] = 2.0 * world.need_start * luck[_LUCK_NEED + k]
         kept_need[AWARENESS + j] = world.awareness_start
-    table[START_PHASE + j] = world.spread_start * np.floor(luck[1] * world.cycle)
-    table[START_COMMITMENT + j] = np.floor(luck[2] * world.first_commitment)
+    table[START_PHASE + j] = world.spread_start * np.floor(luck[_LUCK_PHASE] * world.cycle)
+    table[START_COMMITMENT + j] = np.floor(luck[_LUCK_COMMITMENT] * world.first_commitment)
     for c in range(n_channels):
         channels_born(born, n_needs)[ATTENTION + c * LANES + j] = levels[_FIRST_ATTENTION + c]
         permits = luck[_LUCK_CONSENT + c] < channels[c, OPT_IN]

@@ -2,12 +2,13 @@
 
 from nba_gym.evaluation.compare import Comparison, compare
 from nba_gym.evaluation.rollout import Rollout, log_campaign, record_journeys, rollout
-from nba_gym.evaluation.tuning import tune_practice
+from nba_gym.evaluation.tuning import learn_practice, tune_practice
 
 __all__ = [
     "Comparison",
     "Rollout",
     "compare",
+    "learn_practice",
     "log_campaign",
     "record_journeys",
     "rollout",

@@ -76,7 +76,9 @@ def rollout(
 
     Args:
         policy: Chooses the actions. A :class:`StochasticPolicy` says probabilities, and each
-            customer's own random number draws. A policy with ``bind`` is shown the simulator.
+            customer's own random number draws. A privileged policy is shown more: the hidden half
+            among the observations if its ``observe`` is ``"everything"``, the simulator if it has
+            ``bind``.
         scenario: The world.
         customers: Numbers of the customers, or how many from number 0 on.
         seed: Seed of the world.
@@ -128,6 +130,11 @@ def decide(
             f"{policy.name} must answer in [0, {n_actions}), got {actions.min()} to {actions.max()}"
         )
     return actions.astype(np.int64)  # a copy: Numba compiles anew for a read-only or strided array
+
+
+def _sees_everything(policy: Policy) -> bool:
+    """Whether a policy is privileged: shown the hidden half among the observations."""
+    return getattr(policy, "observe", "records") == "everything"
 
 
 def _bind(policy: Policy, population: Population) -> None:
@@ -184,7 +191,9 @@ def _roll_chunk(
     threads: int | None,
 ) -> Rollout:
     n = len(customers)
-    population = Population(scenario, n, record=True, threads=threads)
+    population = Population(
+        scenario, n, hidden=_sees_everything(policy), record=True, threads=threads
+    )
     population.begin(np.ones(n, dtype=np.bool_), np.full(n, seed, dtype=np.uint64), customers)
     _bind(policy, population)
     generator = np.random.default_rng([seed, int(customers[0])])
@@ -374,7 +383,7 @@ def record_journeys(
     """
     numbers = np.arange(customers) if isinstance(customers, int) else np.asarray(customers)
     numbers, n = numbers.astype(np.uint64), len(numbers)
-    population = Population(scenario, n, record=True)
+    population = Population(scenario, n, hidden=_sees_everything(policy), record=True)
     population.begin(np.ones(n, dtype=np.bool_), np.full(n, seed, dtype=np.uint64), numbers)
     _bind(policy, population)
     births = np.concatenate(

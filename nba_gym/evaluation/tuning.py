@@ -8,7 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nba_gym.evaluation.rollout import rollout
+from nba_gym.evaluation.rollout import log_campaign, rollout
+from nba_gym.evaluation.split import SPLIT
+from nba_gym.policies.campaign import fit_practice
 from nba_gym.policies.practice import NO_CAP, GreedyPractice, PracticeModel
 from nba_gym.scenario.schema import Scenario
 
@@ -19,6 +21,36 @@ class Trial:
 
     settings: dict[str, Any]
     value: float
+
+
+def learn_practice(
+    scenario: Scenario,
+    *,
+    campaign: int = 32_000,
+    tuning: int = 6_000,
+    trials: int = 30,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[GreedyPractice, list[Trial]]:
+    """Greedy practice from nothing: a logged random campaign, propensity models, tuning.
+
+    Args:
+        scenario: The world.
+        campaign: Customers in the campaign.
+        tuning: Customers on which it is tuned.
+        trials: Settings to try at most.
+        threads: Threads of the kernel.
+        progress: Called with trials done and trials in all.
+
+    Returns:
+        The best policy and all trials in the order they were made.
+    """
+    log = log_campaign(scenario, SPLIT.logging(campaign), SPLIT.seed, threads=threads)
+    model = fit_practice(log, scenario, log.feature_names)
+    customers = SPLIT.tuning(tuning)
+    return tune_practice(
+        model, scenario, customers, SPLIT.seed, trials=trials, threads=threads, progress=progress
+    )
 
 
 def tune_practice(

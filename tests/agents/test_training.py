@@ -1,22 +1,53 @@
 """Training, weights and export, small enough for every run."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from sb3_contrib import MaskablePPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecNormalize
 
 from agents.export import check_parity, export, sample_observations
+from agents.imitation import imitate
+from agents.networks import TwoSidedPolicy
 from agents.policy import policy_of
 from agents.recipe import load_recipe
-from agents.train import train
+from agents.train import FiniteJourneys, Watch, train
 from agents.weights import load_policy, save_policy
 from nba_gym.errors import BundleError, PolicyError
+from nba_gym.evaluation import record_journeys, rollout
+from nba_gym.evaluation.split import SPLIT
+from nba_gym.records.features import feature_table
 from nba_gym.scenario.load import load_scenario
 from nba_gym.serving import OnnxPolicy
 
 SCENARIO = load_scenario("control")
-RECIPE = load_recipe("control").with_changes(steps=8_192, customers=128, batch_size=512)
+N_RECORDS = len(feature_table(SCENARIO))
+SMALL = {"steps": 8_192, "customers": 128, "batch_size": 512}
+RECIPE = load_recipe("control", "maskable_ppo_from_scratch").with_changes(**SMALL)
+WITH_TEACHER = load_recipe("control").with_changes(**SMALL)
+
+
+class ByFirstFeature:
+    """A teacher that is easy to learn: one of two actions, by the tenure."""
+
+    name = "by first feature"
+
+    def act(self, observations, masks, generator):
+        return np.where(observations[:, 0] > 0.5, 1, 0) * masks[:, 1].astype(np.int64)
+
+
+def learner(recipe, observe="records") -> tuple[Any, Any]:
+    """A model before any training, and its customers."""
+    raw = FiniteJourneys(recipe.customers, SCENARIO, observe=observe, threads=1, stagger=True)
+    envs = VecNormalize(raw, gamma=SCENARIO.discount)
+    envs.seed(3)
+    sides = {"seen": N_RECORDS, "actor": recipe.network, "critic": recipe.critic}
+    model = MaskablePPO(TwoSidedPolicy, envs, n_steps=8, seed=3, policy_kwargs=sides)
+    return model, raw
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +154,128 @@ def test_the_exported_policy_refuses_what_is_not_an_observation(folder):
 def test_an_unknown_recipe_is_answered_with_the_nearest():
     with pytest.raises(PolicyError, match="maskable_ppo"):
         load_recipe("retail", "maskable_pp")
+
+
+# --- beginning where a teacher is -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def taught():
+    return train(
+        SCENARIO, WITH_TEACHER, teacher=ByFirstFeature(), watch_customers=50, quiet=True, seed=4
+    )
+
+
+def test_an_imitator_chooses_as_its_teacher_does_and_doubts_as_much_as_it_was_told():
+    model, raw = learner(WITH_TEACHER)
+    imitate(model, raw, ByFirstFeature(), 60_000, doubt=0.3, seed=0)
+    observations, masks = sample_observations(SCENARIO, 2_000)
+    clear = np.abs(observations[:, 0] - 0.5) > 0.05
+    chances = policy_of(model).probabilities_of(observations, masks)[clear]
+    choices = ByFirstFeature().act(observations, masks, np.random.default_rng(0))[clear]
+    assert len(set(choices.tolist())) == 2
+    assert (chances.argmax(axis=1) == choices).mean() > 0.97
+    of_choice = chances[np.arange(len(choices)), choices]
+    told = 0.7 + 0.3 / (masks[clear] > 0).sum(axis=1)
+    assert np.abs(of_choice - told).mean() < 0.06
+
+
+def test_training_with_a_teacher_counts_what_was_imitated(taught):
+    before = int(WITH_TEACHER.imitate * WITH_TEACHER.steps)
+    assert taught.curve[0].steps == before
+    whole = before + (1 + WITH_TEACHER.critic_alone) * WITH_TEACHER.steps
+    assert taught.curve[-1].steps >= whole
+
+
+def test_the_best_look_of_training_is_what_is_kept(taught):
+    value = rollout(taught.policy, SCENARIO, SPLIT.watching(50), SPLIT.seed).value.mean()
+    assert value == max(point.value for point in taught.curve)
+
+
+class Moves(BaseCallback):
+    """Notes after which transitions the weights of actor and critic had moved."""
+
+    def __init__(self):
+        super().__init__()
+        self.actor: list[int] = []
+        self.critic: list[int] = []
+
+    def _weights(self) -> tuple[Any, Any]:
+        policy: Any = self.model.policy
+        return policy.actor_parameters(), [policy.value_net.weight]
+
+    def _on_training_start(self):
+        self.first = [[w.detach().clone() for w in side] for side in self._weights()]
+
+    def _on_step(self):
+        return True
+
+    def _on_rollout_end(self):
+        for side, noted, first in zip(
+            self._weights(), (self.actor, self.critic), self.first, strict=True
+        ):
+            if not all(torch.equal(a, b) for a, b in zip(side, first, strict=True)):
+                noted.append(self.num_timesteps)
+
+
+def test_the_critic_learns_alone_first():
+    model, _ = learner(WITH_TEACHER, "everything")
+    alone, rollout_size = 2_048, 8 * WITH_TEACHER.customers
+    limits: Any = {"before": 0, "alone": alone, "steps": 2_048, "every": 100, "customers": 10}
+    watch, moves = Watch(SCENARIO, averaging=0.5, quiet=True, **limits), Moves()
+    watch.begin()
+    model.learn(alone + 2_048, callback=[watch, moves])
+    watch.close()
+    # what is noted at the end of a rollout was learned from the rollouts before
+    assert min(moves.critic) == 2 * rollout_size
+    assert min(moves.actor) == alone + 2 * rollout_size
+
+
+def test_the_actor_is_blind_to_the_hidden_half_and_the_critic_is_not():
+    model, raw = learner(WITH_TEACHER, "everything")
+    observations = torch.as_tensor(model.get_env().reset())
+    other, masks = observations.clone(), raw.action_masks()
+    other[:, N_RECORDS:] = observations[:, N_RECORDS:].flip(0)
+    policy = model.policy
+    with torch.inference_mode():
+        mine, theirs = (
+            policy.get_distribution(x, masks).distribution for x in (observations, other)
+        )
+        assert torch.equal(mine.probs, theirs.probs)
+        assert not torch.equal(policy.predict_values(observations), policy.predict_values(other))
+        other[:, 0] += 1.0
+        shifted = policy.get_distribution(other, masks).distribution
+        assert not torch.equal(mine.probs, shifted.probs)
+
+
+def test_without_a_teacher_a_recipe_that_imitates_is_refused():
+    with pytest.raises(PolicyError, match="maskable_ppo_from_scratch"):
+        train(SCENARIO, WITH_TEACHER, quiet=True)
+    with pytest.raises(PolicyError, match="privileged"):
+        train(SCENARIO, WITH_TEACHER, teacher=ByFirstFeature(), observe="everything", quiet=True)
+
+
+def test_a_privileged_agent_sees_everything_is_compared_and_never_served(tmp_path):
+    policy = train(SCENARIO, RECIPE, observe="everything", watch_customers=5, quiet=True).policy
+    assert policy.scores.mean.shape[0] > N_RECORDS
+    save_policy(policy, tmp_path / "weights.safetensors")
+    again = load_policy(tmp_path / "weights.safetensors")
+    one, other = (rollout(either, SCENARIO, 20, 1).value for either in (policy, again))
+    np.testing.assert_array_equal(one, other)
+    assert len(record_journeys(policy, SCENARIO, 3).events) == SCENARIO.horizon
+    with pytest.raises(BundleError, match="records only"):
+        export(policy, SCENARIO, tmp_path / "policy")
+    assert not (tmp_path / "policy").exists()
+
+
+def test_to_the_learner_a_journey_is_over_at_the_horizon():
+    _, raw = learner(RECIPE)
+    raw.reset()
+    ended = 0
+    for _ in range(SCENARIO.horizon):
+        raw.step_async(np.zeros(raw.num_envs, dtype=np.int64))
+        _, _, dones, infos = raw.step_wait()
+        for i in np.flatnonzero(dones):
+            assert infos[i]["TimeLimit.truncated"] is False
+            ended += 1
+    assert ended >= raw.num_envs

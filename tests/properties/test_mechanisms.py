@@ -178,6 +178,37 @@ def leaving_arguments() -> st.SearchStrategy[dict[str, float]]:
     return st.tuples(*map(arguments, names)).map(lambda parts: parts[0] | parts[1] | parts[2])
 
 
+def leaves_at(chances: list[float], patience: float) -> float:
+    """The first period, counted from 0, in which a customer leaves; infinite if in none."""
+    for period, chance in enumerate(chances):
+        left = plain("runs_out")(patience, 1.0 - chance)
+        patience = plain("patience_left")(patience, 1.0 - chance, left)
+        assert 0.0 <= patience <= 1.0
+        if left:
+            assert plain("runs_out")(patience, 0.0) == 0.0  # nobody leaves twice
+            return period
+    return math.inf
+
+
+CHANCES = st.lists(st.tuples(unit, unit), min_size=1, max_size=30)
+
+
+@given(CHANCES, st.floats(2.0**-24, 1.0))
+def test_a_higher_chance_of_leaving_never_lets_a_customer_stay_longer(pairs, luck):
+    milder = [min(pair) for pair in pairs]
+    harsher = [max(pair) for pair in pairs]
+    assert leaves_at(harsher, luck) <= leaves_at(milder, luck)
+
+
+@given(CHANCES, st.floats(2.0**-24, 1.0))
+def test_a_customer_leaves_once_the_chance_of_still_being_there_falls_below_their_luck(pairs, luck):
+    chances = [first for first, _ in pairs]
+    there = np.cumprod([1.0 - chance for chance in chances])
+    assume(np.abs(there - luck).min() > 1e-12)
+    below = np.flatnonzero(there < luck)
+    assert leaves_at(chances, luck) == (below[0] if len(below) else math.inf)
+
+
 def lower_and_higher(
     values: dict[str, float], argument: str, other: float, function: Callable[..., float]
 ) -> tuple[float, float]:

@@ -263,6 +263,13 @@ BY_HAND = [
     by_hand(
         "leaving_probability", 0.0, scale=0.5, base=-1.0, propensity=0.25, added=0.75, possible=0.0
     ),
+    by_hand("runs_out", 1.0, patience=0.5, stays=0.25),
+    by_hand("runs_out", 0.0, patience=0.5, stays=0.5),
+    by_hand("runs_out", 0.0, patience=1.0, stays=1.0),
+    by_hand("runs_out", 0.0, patience=0.0, stays=0.0),
+    by_hand("patience_left", 0.625, patience=0.5, stays=0.8, left=0.0),
+    by_hand("patience_left", 0.0, patience=0.5, stays=0.25, left=1.0),
+    by_hand("patience_left", 0.0, patience=0.5, stays=0.0, left=1.0),
     by_hand("problem_probability", 0.1, hazard=0.1, problem=0.0, alive=1.0),
     by_hand("problem_probability", 1.0, hazard=0.1, problem=1.0, alive=1.0),
     by_hand("problem_probability", 0.0, hazard=0.1, problem=0.0, alive=0.0),
