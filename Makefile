@@ -1,6 +1,6 @@
 # Everything a person does here is one of these targets; `make` alone lists them.
 # Options: PYTHON=python3.13 (which interpreter makes .venv), ARGS='...' (passed on by run, bench,
-# mutants), PYTEST_ARGS='...' (passed on by test), JOBS=4 (test processes).
+# study, mutants), PYTEST_ARGS='...' (passed on by test), JOBS=4 (test processes).
 
 PYTHON ?= python3
 ARGS ?=
@@ -24,7 +24,7 @@ PYTEST_OUTPUT := -q
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench mutants clean
+.PHONY: help install run test check format bench study mutants clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ format: $(INSTALLED) ## Rewrite files in the house format, with the safe fixes
 # To measure EnvPool beside us: .venv/bin/pip install -c constraints.txt -e '.[bench]'
 bench: $(INSTALLED) ## Measure throughput side by side with peers in one run
 	$(BIN)/python -m benchmarks.run $(ARGS)
+
+study: $(INSTALLED) ## Compare agents with practice in every world, over training seeds (30 minutes)
+	$(BIN)/python -m experiments.study $(ARGS)
 
 mutants: $(INSTALLED) ## Plant faults one by one and show that the tests catch each
 	$(BIN)/python -m tests.mutants.run $(ARGS)

@@ -18,7 +18,7 @@ import pytest
 pytest.importorskip("lifetimes")
 pytest.importorskip("sb3_contrib")
 
-from experiments import first_comparison
+from experiments import first_comparison, steps
 from experiments.first_comparison import Arguments, main
 
 ROOT = Path(__file__).parents[2]
@@ -56,20 +56,20 @@ def test_a_run_goes_on_where_it_was_interrupted_and_comes_to_the_same(
     monkeypatch.chdir(tmp_path)
     main(Arguments(name="whole", **SMALL))
     with monkeypatch.context() as patch:
-        patch.setattr(first_comparison, "compare", interrupted)
+        patch.setattr(steps, "compare", interrupted)
         with pytest.raises(SystemExit, match="130"):
             main(Arguments(name="parts", **SMALL))
     parts = tmp_path / "runs" / "parts"
     assert "finished and kept in runs/parts/: practice, training" in capsys.readouterr().out
     assert not (parts / "comparison").exists()
     with monkeypatch.context() as patch:
-        patch.setattr(first_comparison, "train", interrupted)
-        patch.setattr(first_comparison, "tune_practice", interrupted)
+        patch.setattr(steps, "train", interrupted)
+        patch.setattr(steps, "tune_practice", interrupted)
         main(Arguments(name="parts", **SMALL))
         said = capsys.readouterr().out
         assert "practice: reused" in said
         assert "training: reused" in said
-        patch.setattr(first_comparison, "compare", interrupted)
+        patch.setattr(steps, "compare", interrupted)
         main(Arguments(name="parts", **SMALL))  # now all three are there
     assert "comparison: reused" in capsys.readouterr().out
     assert table(parts).equals(table(tmp_path / "runs" / "whole"))

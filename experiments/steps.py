@@ -1,0 +1,152 @@
+"""The steps that experiments share, each kept on disk once it is finished (``Stages``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from agents.policy import AgentPolicy
+from agents.recipe import Recipe
+from agents.train import CurvePoint, train
+from agents.weights import load_policy, save_policy
+from experiments.console import bar, say, timed
+from experiments.rollouts import load_comparison, save_comparison
+from experiments.stages import Stages, whole_file
+from nba_gym.calibration import BgNbdFit, fit_bg_nbd, read_cdnow, summarise
+from nba_gym.evaluation import Comparison, compare, log_campaign, tune_practice
+from nba_gym.evaluation.split import SPLIT
+from nba_gym.policies import GreedyPractice, PracticeModel, fit_practice
+from nba_gym.scenario import Scenario, load_scenario
+
+PRACTICE = "greedy practice"
+ORACLE = "myopic oracle (privileged)"
+
+Depends = dict[str, Any]
+"""Everything that the outcome of a step depends on, as plain values."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The agent, as it was kept.
+
+    Attributes:
+        policy: The greedy policy.
+        curve: The learning curve; its last point tells how long training took.
+    """
+
+    policy: AgentPolicy
+    curve: list[CurvePoint]
+
+
+def fit_retail(out: Path) -> tuple[BgNbdFit, Scenario]:
+    """Fit BG/NBD to the CDNOW records; returns the fit and ``retail`` with its heterogeneity."""
+    with timed("CDNOW records"):
+        summary = summarise(read_cdnow())
+        fit = fit_bg_nbd(summary.frequency, summary.recency, summary.age)
+    say(
+        f"  {fit.n_customers:,} customers: r {fit.r:.3f}, alpha {fit.alpha:.3f}, a {fit.a:.3f}, "
+        f"b {fit.b:.3f}, log-likelihood {fit.log_likelihood:.1f}"
+    )
+    say("  published:       r 0.243, alpha 4.414, a 0.793, b 2.426, log-likelihood -9582.4")
+    text = (
+        "# retail with the purchase and dropout heterogeneity of the CDNOW customers (BG/NBD)\n"
+        'extends = "retail"\n\n[traits]\n'
+        f'purchase = {{ family = "gamma", shape = {fit.r:.6f}, rate = {fit.alpha:.6f} }}\n'
+        f'leaving = {{ family = "beta", a = {fit.a:.6f}, b = {fit.b:.6f} }}\n'
+    )
+    path = out / "scenario.toml"
+    with whole_file(path) as draft:
+        draft.write_text(text)
+    return fit, load_scenario(path)
+
+
+def learn_propensities(scenario: Scenario, campaign: int) -> PracticeModel:
+    """Learn what practice knows from a logged random campaign."""
+    with timed("random campaign"):
+        log = log_campaign(scenario, SPLIT.logging(campaign), SPLIT.seed)
+    with timed("propensity models"):
+        return fit_practice(log, scenario, log.feature_names)
+
+
+def tune(
+    scenario: Scenario,
+    model: Callable[[], PracticeModel],
+    stages: Stages,
+    depends: Depends,
+    *,
+    tuning: int,
+    trials: int,
+) -> dict[str, Any]:
+    """Tune the arbitration of practice; returns the settings chosen."""
+
+    def make(folder: Path) -> None:
+        learned = model()
+        with bar("tuning practice") as progress:
+            practice, tried = tune_practice(
+                learned,
+                scenario,
+                SPLIT.tuning(tuning),
+                SPLIT.seed,
+                trials=trials,
+                progress=progress,
+            )
+        record = [{**trial.settings, "value": trial.value} for trial in tried]
+        text = json.dumps({"chosen": practice.settings, "trials": record}, indent=2)
+        (folder / "practice.json").write_text(text + "\n")
+
+    folder = stages.keep("practice", depends, make)
+    return json.loads((folder / "practice.json").read_text())["chosen"]
+
+
+def train_agent(
+    scenario: Scenario,
+    recipe: Recipe,
+    teacher: Callable[[], GreedyPractice],
+    stages: Stages,
+    depends: Depends,
+    *,
+    seed: int,
+    name: str = "training",
+) -> Learned:
+    """Train MaskablePPO as a recipe says; ``name`` is the name of the stage."""
+
+    def make(folder: Path) -> None:
+        logs = stages.folder / "tensorboard"  # not in the draft: TensorBoard follows it meanwhile
+        trained = train(scenario, recipe, teacher=teacher(), seed=seed, tensorboard=logs)
+        save_policy(trained.policy, folder / "weights.safetensors")
+        curve = [asdict(point) for point in trained.curve]
+        (folder / "learning_curve.json").write_text(json.dumps(curve, indent=2) + "\n")
+
+    folder = stages.keep(name, depends | {"recipe": recipe.as_dict(), "seed": seed}, make)
+    curve = json.loads((folder / "learning_curve.json").read_text())
+    policy = load_policy(folder / "weights.safetensors")
+    return Learned(policy, [CurvePoint(**point) for point in curve])
+
+
+def compare_all(
+    scenario: Scenario,
+    contenders: Callable[[], dict[str, Any]],
+    stages: Stages,
+    depends: Depends,
+    *,
+    customers: int,
+) -> Comparison:
+    """Compare with practice on customers that nothing else has looked at."""
+
+    def make(folder: Path) -> None:
+        with bar("comparison") as progress:
+            comparison = compare(
+                contenders(),
+                scenario,
+                SPLIT.reporting(customers),
+                SPLIT.seed,
+                baseline=PRACTICE,
+                progress=progress,
+            )
+        save_comparison(comparison, folder)
+
+    folder = stages.keep("comparison", depends | {"customers": customers}, make)
+    return load_comparison(folder, scenario)
