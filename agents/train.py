@@ -45,7 +45,8 @@ class CurvePoint:
         steps: Transitions learned from so far, those of imitation and of the critic alone included.
         seconds: Wall time since training began, watching not counted.
         value: Mean value of the watched customers under the greedy policy.
-        low: Lower end of its 95 % interval over customers.
+        low: Lower end of the 95 % interval of what was gained since the first point, paired customer
+            by customer (they are the same throughout), and drawn around ``value``.
         high: Upper end.
     """
 
@@ -65,12 +66,14 @@ class Trained:
         policy: The greedy policy: of the averaged weights, at the look that saw it do best.
         curve: The learning curve, of the averaged weights.
         seconds: Wall time of training, watching not counted.
+        watched: Numbers of the customers behind the curve, ``(watch_customers,)``.
     """
 
     model: MaskablePPO
     policy: AgentPolicy
     curve: list[CurvePoint]
     seconds: float
+    watched: NDArray[np.uint64]
 
 
 Step = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]
@@ -131,6 +134,7 @@ class Watch(BaseCallback):
         self._averaging = averaging
         self._average: AveragedModel | None = None
         self._best_value = -np.inf
+        self._first_values: NDArray[np.float64] | None = None
         self.curve: list[CurvePoint] = []
         self.watching = 0.0
         self._every, self._updates = every, 0
@@ -202,7 +206,9 @@ class Watch(BaseCallback):
         begun = time.perf_counter()
         policy = policy_of(self.model, cast(AveragedModel, self._average).module, self._observe)
         run = rollout(policy, self.scenario, self._customers, SPLIT.seed)
-        error = 1.96 * run.value.std(ddof=1) / np.sqrt(len(run.value))
+        first = run.value if self._first_values is None else self._first_values
+        self._first_values = first
+        error = 1.96 * float((run.value - first).std(ddof=1)) / np.sqrt(len(first))
         value = float(run.value.mean())
         if value > self._best_value:
             self._best_value, self.best = value, copy.deepcopy(policy)
@@ -305,7 +311,8 @@ def train(
     finally:
         watch.close()
     seconds = time.perf_counter() - begun - watch.watching
-    return Trained(model, cast(AgentPolicy, watch.best), watch.curve, seconds)
+    best = cast(AgentPolicy, watch.best)
+    return Trained(model, best, watch.curve, seconds, SPLIT.watching(watch_customers))
 
 
 @dataclass(frozen=True)

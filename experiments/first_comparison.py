@@ -156,7 +156,9 @@ def _report(
         f"Purchase and dropout heterogeneity fitted to {fit.n_customers:,} CDNOW customers by "
         f"BG/NBD: r {fit.r:.3f}, alpha {fit.alpha:.3f}, a {fit.a:.3f}, b {fit.b:.3f}, "
         f"log-likelihood {fit.log_likelihood:.1f}.",
-        f"Trained in {last.seconds:.0f} s on {last.steps:,} transitions.",
+        f"Trained in {last.seconds:.0f} s on {last.steps:,} transitions. The agent began by "
+        "imitating greedy practice, which was tuned before, and saw records only; its critic, which "
+        "is not needed to act, saw the hidden half while it learned.",
         f"The exported policy agrees with the trained network on {parity.rows:,} observations: "
         f"largest difference in probability {parity.largest_difference:.1e}, "
         f"{parity.other_actions} other choices ({parity.ties} of them ties).",
@@ -167,6 +169,8 @@ def _report(
         comparison,
         target,
         curve=learned.curve,
+        curve_levels=learned.levels,
+        curve_band="the 95 % interval of what changed since the first point, customer by customer",
         title="Looking ahead or taking what is best now? Retail, fitted to CDNOW",
         notes=notes,
         artefacts=paths,

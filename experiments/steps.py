@@ -16,9 +16,9 @@ from experiments.console import bar, say, timed
 from experiments.rollouts import load_comparison, save_comparison
 from experiments.stages import Stages, whole_file
 from nba_gym.calibration import BgNbdFit, fit_bg_nbd, read_cdnow, summarise
-from nba_gym.evaluation import Comparison, compare, log_campaign, tune_practice
+from nba_gym.evaluation import Comparison, compare, log_campaign, rollout, tune_practice
 from nba_gym.evaluation.split import SPLIT
-from nba_gym.policies import GreedyPractice, PracticeModel, fit_practice
+from nba_gym.policies import GreedyPractice, NoContact, PracticeModel, fit_practice
 from nba_gym.scenario import Scenario, load_scenario
 
 PRACTICE = "greedy practice"
@@ -35,10 +35,12 @@ class Learned:
     Attributes:
         policy: The greedy policy.
         curve: The learning curve; its last point tells how long training took.
+        levels: Mean value of other policies on the watched customers of the curve, by policy.
     """
 
     policy: AgentPolicy
     curve: list[CurvePoint]
+    levels: dict[str, float]
 
 
 def fit_retail(out: Path) -> tuple[BgNbdFit, Scenario]:
@@ -115,15 +117,20 @@ def train_agent(
 
     def make(folder: Path) -> None:
         logs = stages.folder / "tensorboard"  # not in the draft: TensorBoard follows it meanwhile
-        trained = train(scenario, recipe, teacher=teacher(), seed=seed, tensorboard=logs)
+        practice = teacher()
+        trained = train(scenario, recipe, teacher=practice, seed=seed, tensorboard=logs)
         save_policy(trained.policy, folder / "weights.safetensors")
-        curve = [asdict(point) for point in trained.curve]
-        (folder / "learning_curve.json").write_text(json.dumps(curve, indent=2) + "\n")
+        levels = {
+            name: float(rollout(policy, scenario, trained.watched, SPLIT.seed).value.mean())
+            for name, policy in ((PRACTICE, practice), ("no contact", NoContact()))
+        }
+        record = {"points": [asdict(point) for point in trained.curve], "levels": levels}
+        (folder / "learning_curve.json").write_text(json.dumps(record, indent=2) + "\n")
 
     folder = stages.keep(name, depends | {"recipe": recipe.as_dict(), "seed": seed}, make)
-    curve = json.loads((folder / "learning_curve.json").read_text())
+    record = json.loads((folder / "learning_curve.json").read_text())
     policy = load_policy(folder / "weights.safetensors")
-    return Learned(policy, [CurvePoint(**point) for point in curve])
+    return Learned(policy, [CurvePoint(**point) for point in record["points"]], record["levels"])
 
 
 def compare_all(

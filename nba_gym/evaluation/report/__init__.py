@@ -31,6 +31,7 @@ def write_report(
     curve: Sequence[CurvePoint] | None = None,
     curve_unit: str = "transitions",
     curve_levels: Mapping[str, float] | None = None,
+    curve_band: str = "the 95 % interval over them",
     title: str | None = None,
     notes: Iterable[str] = (),
     artefacts: Iterable[str | Path] = (),
@@ -51,6 +52,7 @@ def write_report(
         curve_levels: Mean values to draw into the learning curve, by policy, best those of the same
             watched customers. By default those of the baseline and of policies that always wait,
             on the customers of the comparison; the caption says which.
+        curve_band: What ``low`` and ``high`` of the curve are, for the caption.
         title: Heading of the page.
         notes: Sentences that the reader must know.
         artefacts: Paths of other files of the same run.
@@ -71,7 +73,7 @@ def write_report(
     page = render_page(
         stage,
         find_answer(comparison, roles),
-        _figures(stage, curve or (), curve_unit, curve_levels or {}),
+        _figures(stage, curve or (), curve_unit, curve_levels or {}, curve_band),
         title=title or f"Next best action in {comparison.scenario.name}",
         notes=list(notes),
         artefacts=[str(artefact) for artefact in artefacts],
@@ -83,11 +85,11 @@ def write_report(
 
 
 def _figures(
-    stage: Stage, curve: Sequence[CurvePoint], unit: str, levels: Mapping[str, float]
+    stage: Stage, curve: Sequence[CurvePoint], unit: str, levels: Mapping[str, float], band: str
 ) -> list[Figure]:
     """All figures that there are numbers for, in reading order."""
     figures = [value_figure(stage), ledger_figure(stage)]
     if len(curve) > 1:
-        figures.append(learning_figure(stage, curve, unit, levels))
+        figures.append(learning_figure(stage, curve, unit, levels, band))
     figures += [survival_figure(stage), contact_figure(stage), behaviour_figure(stage)]
     return [*figures, persona_figure(stage)]

@@ -31,7 +31,7 @@ _REACH = 1.96
 
 
 class CurvePoint(Protocol):
-    """The learning curve at one moment: value of watched customers with its 95 % interval."""
+    """The learning curve at one moment: value of watched customers with an interval."""
 
     @property
     def steps(self) -> int:
@@ -50,7 +50,7 @@ class CurvePoint(Protocol):
 
     @property
     def low(self) -> float:
-        """Lower end of its 95 % interval."""
+        """Lower end of the interval."""
         ...
 
     @property
@@ -64,7 +64,7 @@ _CLOCKS = ((7200.0, 3600.0, "hours"), (180.0, 60.0, "minutes"), (0.0, 1.0, "seco
 
 
 def learning_figure(
-    stage: Stage, curve: Sequence[CurvePoint], unit: str, levels: Mapping[str, float]
+    stage: Stage, curve: Sequence[CurvePoint], unit: str, levels: Mapping[str, float], band: str
 ) -> Figure:
     """The learning curve, by experience and by time, with levels to compare it to."""
     roles = stage.roles
@@ -95,7 +95,7 @@ def learning_figure(
         whose = "the customers of the table; they are others, so gaps within the band mean little."
     caption = (
         "Mean value of customers who are watched during training and neither trained on nor in "
-        f"the table; the band is the 95 % interval over them. Level lines: means over {whose}"
+        f"the table; the band is {band}. Level lines: means over {whose}"
     )
     legend = [(style, roles.shown[0])]
     legend += [(look, name) for (_, look), name in zip(drawn, shown, strict=True)]
