@@ -45,8 +45,8 @@ class CurvePoint:
         steps: Transitions learned from so far, those of imitation and of the critic alone included.
         seconds: Wall time since training began, watching not counted.
         value: Mean value of the watched customers under the greedy policy.
-        low: Lower end of the 95 % interval of what was gained since the first point, paired customer
-            by customer (they are the same throughout), and drawn around ``value``.
+        low: Lower end of the 95 % interval of what was gained since the first point, paired
+            customer by customer (they are the same throughout), and drawn around ``value``.
         high: Upper end.
     """
 

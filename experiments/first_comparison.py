@@ -157,8 +157,8 @@ def _report(
         f"BG/NBD: r {fit.r:.3f}, alpha {fit.alpha:.3f}, a {fit.a:.3f}, b {fit.b:.3f}, "
         f"log-likelihood {fit.log_likelihood:.1f}.",
         f"Trained in {last.seconds:.0f} s on {last.steps:,} transitions. The agent began by "
-        "imitating greedy practice, which was tuned before, and saw records only; its critic, which "
-        "is not needed to act, saw the hidden half while it learned.",
+        "imitating greedy practice, which was tuned before, and saw records only; its critic, "
+        "which is not needed to act, saw the hidden half while it learned.",
         f"The exported policy agrees with the trained network on {parity.rows:,} observations: "
         f"largest difference in probability {parity.largest_difference:.1e}, "
         f"{parity.other_actions} other choices ({parity.ties} of them ties).",
