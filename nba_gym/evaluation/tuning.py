@@ -28,7 +28,7 @@ def learn_practice(
     *,
     campaign: int = 32_000,
     tuning: int = 6_000,
-    trials: int = 30,
+    trials: int = 100,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[GreedyPractice, list[Trial]]:
@@ -59,7 +59,7 @@ def tune_practice(
     customers: int | NDArray[Any],
     seed: int,
     *,
-    trials: int = 30,
+    trials: int = 100,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[GreedyPractice, list[Trial]]:
