@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -100,8 +101,9 @@ class Stages:
         return True
 
 
+@cache  # what runs is what was imported, whatever becomes of the files meanwhile
 def what_runs() -> dict[str, Any]:
-    """Versions and sources, which every stage depends on.
+    """Versions and sources, which every stage depends on; to be asked for at the beginning.
 
     The digest is over all sources, also those that a stage does not use: repeating a stage in vain
     costs minutes, a stale one costs the truth of the report.

@@ -66,6 +66,7 @@ class Arguments:
 def main(arguments: Arguments) -> None:
     """Run the study world by world, and write what came of it."""
     out = Path("runs") / arguments.name
+    what_runs()
     try:
         rows = [row for world in arguments.worlds for row in study(arguments, world, out / world)]
     except KeyboardInterrupt:

@@ -71,5 +71,5 @@ def runs_out(patience: float, stays: float) -> float:
 @scalar
 def patience_left(patience: float, stays: float, left: float) -> float:
     """Equation 21b: what is left of the patience; 0 once gone, which never runs out."""
-    share = 1.0 if left > 0.0 else stays
+    share = stays if stays > 0.0 else 1.0
     return (1.0 - left) * patience / share

@@ -270,6 +270,7 @@ BY_HAND = [
     by_hand("patience_left", 0.625, patience=0.5, stays=0.8, left=0.0),
     by_hand("patience_left", 0.0, patience=0.5, stays=0.25, left=1.0),
     by_hand("patience_left", 0.0, patience=0.5, stays=0.0, left=1.0),
+    by_hand("patience_left", 0.0, patience=0.0, stays=0.0, left=0.0),
     by_hand("problem_probability", 0.1, hazard=0.1, problem=0.0, alive=1.0),
     by_hand("problem_probability", 1.0, hazard=0.1, problem=1.0, alive=1.0),
     by_hand("problem_probability", 0.0, hazard=0.1, problem=0.0, alive=0.0),
