@@ -30,6 +30,7 @@ from nba_gym.customer.population import Population
 from nba_gym.errors import BundleError
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies import UniformRandom
+from nba_gym.records.features import feature_table
 from nba_gym.scenario import Scenario
 from nba_gym.scenario.load import scenario_hash
 from nba_gym.serving.bundle import FORMAT, OnnxPolicy, file_digest
@@ -197,7 +198,7 @@ def _card(scenario: Scenario, graph: Path, recipe: dict[str, Any], seed: int) ->
 
 @dataclass(frozen=True)
 class Arguments:
-    """Check a policy folder, or train briefly and export one."""
+    """Write the policy folder of saved weights."""
 
     folder: Annotated[Path, tyro.conf.Positional]
     """policy folder to write"""
@@ -205,6 +206,17 @@ class Arguments:
     """preset name or TOML file"""
     weights: Path | None = None
     """weights that agents.train left (weights.safetensors)"""
+
+
+def _check_fits(policy: AgentPolicy, scenario: Scenario) -> None:
+    """Refuse weights whose size is not that of a scenario."""
+    sizes = (len(policy.scores.mean), policy.scores.head.out_features)
+    wanted = (len(feature_table(scenario)), scenario.n_actions)
+    if policy.observe == "records" and sizes != wanted:
+        raise BundleError(
+            f"weights must be for {wanted[0]} features and {wanted[1]} actions, as in "
+            f"{scenario.name}, got {sizes[0]} and {sizes[1]}; name their scenario with --scenario"
+        )
 
 
 def main(arguments: Arguments) -> None:
@@ -215,6 +227,7 @@ def main(arguments: Arguments) -> None:
     if arguments.weights is None:
         raise BundleError("weights must name the weights.safetensors of a training run")
     policy = load_policy(arguments.weights)
+    _check_fits(policy, scenario)
     parity = export(policy, scenario, arguments.folder)
     print(
         f"{parity.rows:,} observations: largest difference {parity.largest_difference:.1e}, "

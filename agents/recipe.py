@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nba_gym.errors import PolicyError, nearest
+from nba_gym.errors import PolicyError, check_least, nearest
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -35,6 +35,17 @@ class Recipe:
     doubt: float
     critic_alone: float
 
+    def __post_init__(self) -> None:
+        check_least(
+            1,
+            steps=self.steps,
+            customers=self.customers,
+            rollout_periods=self.rollout_periods,
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+        )
+        check_least(0, imitate=self.imitate, doubt=self.doubt, critic_alone=self.critic_alone)
+
     def with_changes(self, **changes: Any) -> Recipe:
         """The recipe with some settings changed; ``None`` leaves one as it is."""
         return replace(self, **{key: value for key, value in changes.items() if value is not None})
@@ -55,7 +66,8 @@ def load_recipe(scenario: str, algorithm: str = "maskable_ppo") -> Recipe:
         known = [file.stem for file in FOLDER.glob("*.toml")]
         raise PolicyError(f"recipe must exist, got {algorithm!r}{nearest(algorithm, known)}")
     table = tomllib.loads(path.read_text())
-    own = table.get(scenario, {})
+    own = table.get(scenario)
+    own = own if isinstance(own, dict) else {}
     values = {key: value for key, value in table.items() if not isinstance(value, dict)} | own
     names = {field.name for field in fields(Recipe)}
     for key in values:

@@ -6,8 +6,8 @@ reporting never share one (see ``SPLIT``).
 
 from __future__ import annotations
 
-import copy
 import json
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,44 +17,23 @@ import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sb3_contrib import MaskablePPO
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecNormalize
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import nba_gym
 from agents.imitation import imitate
 from agents.networks import TwoSidedPolicy
-from agents.policy import AgentPolicy, policy_of
+from agents.policy import AgentPolicy
 from agents.recipe import Recipe, load_recipe
+from agents.watch import CurvePoint, Watch
 from nba_gym.envs.stable_baselines import JourneyVecEnv
-from nba_gym.errors import NbaGymError, PolicyError
-from nba_gym.evaluation import learn_practice, rollout
+from nba_gym.errors import NbaGymError, PolicyError, check_least
+from nba_gym.evaluation import learn_practice
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies import Policy
 from nba_gym.records.features import feature_table
 from nba_gym.scenario.schema import Scenario
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """The learning curve at one moment.
-
-    Attributes:
-        steps: Transitions learned from so far, those of imitation and of the critic alone included.
-        seconds: Wall time since training began, watching not counted.
-        value: Mean value of the watched customers under the greedy policy.
-        low: Lower end of the 95 % interval of what was gained since the first point, paired
-            customer by customer (they are the same throughout), and drawn around ``value``.
-        high: Upper end.
-    """
-
-    steps: int
-    seconds: float
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -95,137 +74,6 @@ class FiniteJourneys(JourneyVecEnv):
         return observations, rewards, dones, infos
 
 
-class Watch(BaseCallback):
-    """Decides when the actor learns, averages the weights, and keeps the best policy.
-
-    Customers differ so much that every update is noisy; the exponential moving average of the
-    weights (Polyak averaging) is steadier than the weights themselves. Which moment is best is
-    judged on customers of their own, as the settings of greedy practice are.
-
-    Args:
-        scenario: The world.
-        before: Decisions that were imitated before.
-        alone: Transitions from which only the critic learns, at first.
-        steps: Transitions after these.
-        averaging: Share of the average that an update leaves, in [0, 1).
-        every: Updates between two looks at the held-out customers.
-        customers: How many of them.
-        quiet: No progress bar.
-        observe: What the actor sees.
-    """
-
-    def __init__(
-        self,
-        scenario: Scenario,
-        *,
-        before: int,
-        alone: int,
-        steps: int,
-        averaging: float,
-        every: int,
-        customers: int,
-        quiet: bool,
-        observe: str = "records",
-    ) -> None:
-        super().__init__()
-        self.scenario = scenario
-        self._observe = observe
-        self.best: AgentPolicy | None = None
-        self._averaging = averaging
-        self._average: AveragedModel | None = None
-        self._best_value = -np.inf
-        self._first_values: NDArray[np.float64] | None = None
-        self.curve: list[CurvePoint] = []
-        self.watching = 0.0
-        self._every, self._updates = every, 0
-        self._customers = SPLIT.watching(customers)
-        self._before, self._alone = before, alone
-        self._total = before + alone + steps
-        self._actor_learns = True
-        self._bar = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %  value {task.fields[value]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            disable=quiet,
-        )
-        self._task = self._bar.add_task("training", total=self._total, value="-")
-        self._started = 0.0
-
-    def begin(self) -> None:
-        """Start the clock and the progress bar."""
-        self._started = time.perf_counter()
-        self._bar.start()
-
-    def show(self, transitions: int) -> None:
-        """Show how far training is."""
-        self._bar.update(self._task, completed=min(transitions, self._total))
-
-    def _on_training_start(self) -> None:
-        self._average = AveragedModel(
-            self.model.policy, multi_avg_fn=get_ema_multi_avg_fn(self._averaging)
-        )
-        self._let_actor_learn(self._alone <= 0)
-        self._look()
-
-    def _on_step(self) -> bool:
-        self.show(self._before + self.num_timesteps)
-        return True
-
-    def _on_rollout_start(self) -> None:
-        if not self._actor_learns:
-            self._let_actor_learn(self.num_timesteps >= self._alone)
-            return
-        if self._updates:
-            self._renew_average()
-        if self._updates and self._updates % self._every == 0:
-            self._look()
-        self._updates += 1
-
-    def _on_training_end(self) -> None:
-        self._renew_average()
-        self._look()
-        self.show(self._total)
-
-    def close(self) -> None:
-        """Give the terminal back, also from a training that was interrupted."""
-        self._bar.stop()
-
-    def _let_actor_learn(self, learns: bool) -> None:
-        self._actor_learns = learns
-        for weights in cast(TwoSidedPolicy, self.model.policy).actor_parameters():
-            weights.requires_grad_(learns)
-
-    def _renew_average(self) -> None:
-        cast(AveragedModel, self._average).update_parameters(self.model.policy)
-
-    def _look(self) -> None:
-        """Value of the watched customers under the present greedy policy."""
-        begun = time.perf_counter()
-        policy = policy_of(self.model, cast(AveragedModel, self._average).module, self._observe)
-        run = rollout(policy, self.scenario, self._customers, SPLIT.seed)
-        first = run.value if self._first_values is None else self._first_values
-        self._first_values = first
-        error = 1.96 * float((run.value - first).std(ddof=1)) / np.sqrt(len(first))
-        value = float(run.value.mean())
-        if value > self._best_value:
-            self._best_value, self.best = value, copy.deepcopy(policy)
-        seconds = begun - self._started - self.watching
-        self.curve.append(
-            CurvePoint(
-                self._before + self.num_timesteps, seconds, value, value - error, value + error
-            )
-        )
-        self.logger.record("customers/value", value)
-        self.logger.record("customers/contacts", float(run.contacts.mean()))
-        self.logger.record("customers/opt_outs", float(run.opt_outs.mean()))
-        self.logger.record("customers/lifetime", float(run.lifetime.mean()))
-        self._bar.update(self._task, value=f"{value:.2f} {self.scenario.currency}")
-        self.watching += time.perf_counter() - begun
-
-
 def train(
     scenario: Scenario,
     recipe: Recipe,
@@ -255,13 +103,16 @@ def train(
 
     Raises:
         PolicyError: If the recipe imitates and there is no teacher, or a privileged agent is to
-            imitate one that sees the records.
+            imitate one that sees the records, or a number is too small.
     """
     if recipe.imitate > 0.0 and (teacher is None or observe != "records"):
         raise PolicyError(
             "recipe must be one without imitation if there is no teacher or the agent is "
             f"privileged, got imitate = {recipe.imitate:g}; take maskable_ppo_from_scratch"
         )
+    check_least(0, seed=seed)
+    check_least(1, threads=torch_threads)
+    check_least(2, watch_customers=watch_customers)
     torch.set_num_threads(torch_threads)
     n_seen = len(feature_table(scenario))
     shown = "everything" if recipe.privileged_critic else observe
@@ -330,7 +181,7 @@ class Arguments:
     set: tuple[str, ...] = ()
     """changes to the scenario, e.g. leaving.by_loyalty=2.0"""
     out: Path | None = None
-    """folder for everything; runs/train-<scenario>-<seed> by default"""
+    """folder for everything; by default runs/train-<scenario>-<seed>, and what is not as usual"""
     threads: int = 1
     """threads of torch"""
     everything: bool = False
@@ -349,8 +200,13 @@ def main(arguments: Arguments) -> None:
             "recipe must be one without a teacher for a privileged agent, "
             f"got {arguments.recipe!r}; take --recipe maskable_ppo_from_scratch"
         )
-    out = arguments.out or Path("runs") / f"train-{scenario.name}-{arguments.seed}"
+    check_least(0, seed=arguments.seed)
+    check_least(1, threads=arguments.threads)
+    out = arguments.out or Path("runs") / _folder_name(arguments, scenario)
+    if out.exists() and not out.is_dir():
+        raise PolicyError(f"out must be a folder, got the file {str(out)!r}")
     out.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(out / "policy", ignore_errors=True)  # it would not be that of these weights
     done = train(
         scenario,
         recipe,
@@ -363,12 +219,22 @@ def main(arguments: Arguments) -> None:
     curve = [vars(point) for point in done.curve]
     (out / "learning_curve.json").write_text(json.dumps(curve, indent=2) + "\n")
     save_policy(done.policy, out / "weights.safetensors")
+    written = ["learning_curve.json", "weights.safetensors", "tensorboard/"]
     if not arguments.everything:
         export(done.policy, scenario, out / "policy", recipe=recipe.as_dict(), seed=arguments.seed)
-    last = done.curve[-1]
-    print(f"{recipe.steps:,} transitions in {done.seconds:.0f} s", end=", ")
-    print(f"value {last.value:.2f} {scenario.currency} per held-out customer")
-    print(f"wrote {out}/: learning_curve.json, weights.safetensors, policy/, tensorboard/")
+        written.append("policy/")
+    best = max(point.value for point in done.curve)
+    print(f"{done.curve[-1].steps:,} transitions in {done.seconds:.0f} s", end=", ")
+    print(f"value {best:.2f} {scenario.currency} per watched customer (the best look, kept)")
+    print(f"wrote {out}/: {', '.join(written)}")
+
+
+def _folder_name(arguments: Arguments, scenario: Scenario) -> str:
+    """``train-<scenario>-<seed>``, and what else is not as usual."""
+    name = f"train-{scenario.name}-{arguments.seed}"
+    if arguments.recipe != Arguments.recipe:
+        name += f"-{arguments.recipe.removeprefix(Arguments.recipe + '_')}"
+    return name + ("-everything" if arguments.everything else "")
 
 
 def _practice(scenario: Scenario) -> Policy:

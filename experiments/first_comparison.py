@@ -31,10 +31,12 @@ from experiments.steps import (
     compare_all,
     fit_retail,
     learn_propensities,
+    run_folder,
     train_agent,
     tune,
 )
 from nba_gym.calibration import BgNbdFit
+from nba_gym.errors import check_least
 from nba_gym.evaluation import Comparison
 from nba_gym.evaluation.report import write_report
 from nba_gym.evaluation.split import SPLIT
@@ -76,7 +78,10 @@ class Arguments:
 
 def main(arguments: Arguments) -> None:
     """Run everything and say where it is."""
-    out = Path("runs") / arguments.name
+    check_least(0, seed=arguments.seed)
+    check_least(1, trials=arguments.trials, campaign=arguments.campaign, tuning=arguments.tuning)
+    check_least(2, customers=arguments.customers)
+    out = run_folder(arguments.name)
     stages = Stages(out, fresh=arguments.fresh, say=say)
     try:
         run(arguments, out, stages)

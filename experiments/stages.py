@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -101,9 +100,8 @@ class Stages:
         return True
 
 
-@cache  # what runs is what was imported, whatever becomes of the files meanwhile
 def what_runs() -> dict[str, Any]:
-    """Versions and sources, which every stage depends on; to be asked for at the beginning.
+    """Versions and sources, which every stage depends on; to be read before anything else is done.
 
     The digest is over all sources, also those that a stage does not use: repeating a stage in vain
     costs minutes, a stale one costs the truth of the report.

@@ -10,12 +10,14 @@ from typing import Any
 
 from agents.policy import AgentPolicy
 from agents.recipe import Recipe
-from agents.train import CurvePoint, train
+from agents.train import train
+from agents.watch import CurvePoint
 from agents.weights import load_policy, save_policy
 from experiments.console import bar, say, timed
 from experiments.rollouts import load_comparison, save_comparison
 from experiments.stages import Stages, whole_file
 from nba_gym.calibration import BgNbdFit, fit_bg_nbd, read_cdnow, summarise
+from nba_gym.errors import PolicyError
 from nba_gym.evaluation import Comparison, compare, log_campaign, rollout, tune_practice
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies import GreedyPractice, NoContact, PracticeModel, fit_practice
@@ -41,6 +43,17 @@ class Learned:
     policy: AgentPolicy
     curve: list[CurvePoint]
     levels: dict[str, float]
+
+
+def run_folder(name: str) -> Path:
+    """The folder of a run, ``runs/<name>``.
+
+    Raises:
+        PolicyError: If the name is not that of a folder inside of ``runs``.
+    """
+    if not name or Path(name).name != name:
+        raise PolicyError(f"name must be one folder inside of runs, got {name!r}")
+    return Path("runs") / name
 
 
 def fit_retail(out: Path) -> tuple[BgNbdFit, Scenario]:

@@ -26,12 +26,14 @@ from experiments.steps import (
     compare_all,
     fit_retail,
     learn_propensities,
+    run_folder,
     train_agent,
     tune,
 )
+from nba_gym.errors import check_least
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies import GreedyPractice, NoContact, Policy
-from nba_gym.scenario import load_scenario, scenario_hash
+from nba_gym.scenario import Scenario, load_scenario, scenario_hash
 from nba_gym.truth import MyopicOracle
 
 RECIPES = {"from practice": "maskable_ppo", "from scratch": "maskable_ppo_from_scratch"}
@@ -65,10 +67,15 @@ class Arguments:
 
 def main(arguments: Arguments) -> None:
     """Run the study world by world, and write what came of it."""
-    out = Path("runs") / arguments.name
-    what_runs()
+    check_least(0, seeds=arguments.seeds, scratch_seeds=arguments.scratch_seeds)
+    check_least(1, trials=arguments.trials, campaign=arguments.campaign, tuning=arguments.tuning)
+    check_least(2, customers=arguments.customers)
+    out, sources = run_folder(arguments.name), what_runs()
+    worlds = {world: load_scenario(world) for world in arguments.worlds}
+    rows: list[dict[str, Any]] = []
     try:
-        rows = [row for world in arguments.worlds for row in study(arguments, world, out / world)]
+        for world, scenario in worlds.items():
+            rows += study(arguments, world, scenario, out / scenario.name, sources)
     except KeyboardInterrupt:
         say(f"interrupted; what is finished is kept in {out}/, and the same command goes on")
         raise SystemExit(130) from None
@@ -78,12 +85,15 @@ def main(arguments: Arguments) -> None:
     say(f"wrote {out / 'study.json'}, and every comparison beside it")
 
 
-def study(arguments: Arguments, world: str, out: Path) -> list[dict[str, Any]]:
+def study(
+    arguments: Arguments, world: str, scenario: Scenario, out: Path, sources: dict[str, Any]
+) -> list[dict[str, Any]]:
     """One world; returns one row for each contender."""
     say(f"-- {world}")
     stages = Stages(out, fresh=arguments.fresh, say=say)
-    scenario = fit_retail(out)[1] if world == "retail" else load_scenario(world)
-    practice_needs = what_runs() | {
+    if world == "retail":
+        scenario = fit_retail(out)[1]
+    practice_needs = sources | {
         "scenario": scenario_hash(scenario),
         "split": asdict(SPLIT),
         "campaign": arguments.campaign,

@@ -45,6 +45,21 @@ class MissingExtraError(NbaGymError, ImportError):
         super().__init__(f"{feature} needs an optional part: pip install 'nba_gym[{extra}]'")
 
 
+def check_least(least: float, **numbers: float) -> None:
+    """Refuse settings that are too small.
+
+    Args:
+        least: The smallest value allowed.
+        **numbers: Settings by name.
+
+    Raises:
+        PolicyError: For the first that is smaller.
+    """
+    for name, number in numbers.items():
+        if number < least:
+            raise PolicyError(f"{name} must be at least {least:g}, got {number:g}")
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """A hint for an error message: the valid name that looks most like a mistyped one.
 

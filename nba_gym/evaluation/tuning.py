@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from nba_gym.errors import check_least
 from nba_gym.evaluation.rollout import log_campaign, rollout
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies.campaign import fit_practice
@@ -80,6 +81,7 @@ def tune_practice(
     Returns:
         The best policy and all trials in the order they were made.
     """
+    check_least(1, trials=trials)
     tried: dict[str, Trial] = {}
 
     def attempt(settings: dict[str, Any]) -> None:

@@ -10,16 +10,20 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecNormalize
 
+from agents.export import Arguments as ExportArguments
 from agents.export import check_parity, export, sample_observations
+from agents.export import main as export_main
 from agents.imitation import imitate
 from agents.networks import TwoSidedPolicy
 from agents.policy import policy_of
 from agents.recipe import load_recipe
-from agents.train import FiniteJourneys, Watch, train
+from agents.train import FiniteJourneys, train
+from agents.watch import Watch
 from agents.weights import load_policy, save_policy
 from nba_gym.errors import BundleError, PolicyError
 from nba_gym.evaluation import record_journeys, rollout
 from nba_gym.evaluation.split import SPLIT
+from nba_gym.policies import NoContact
 from nba_gym.records.features import feature_table
 from nba_gym.scenario.load import load_scenario
 from nba_gym.serving import OnnxPolicy
@@ -28,7 +32,7 @@ SCENARIO = load_scenario("control")
 N_RECORDS = len(feature_table(SCENARIO))
 SMALL = {"steps": 8_192, "customers": 128, "batch_size": 512}
 RECIPE = load_recipe("control", "maskable_ppo_from_scratch").with_changes(**SMALL)
-WITH_TEACHER = load_recipe("control").with_changes(**SMALL)
+WITH_TEACHER = load_recipe("control").with_changes(**SMALL, imitate=8.0)
 
 
 class ByFirstFeature:
@@ -151,6 +155,27 @@ def test_the_exported_policy_refuses_what_is_not_an_observation(folder):
         policy.scores(x, masks)
 
 
+def test_numbers_that_cannot_be_are_refused_by_name():
+    with pytest.raises(PolicyError, match="steps must be at least 1, got 0"):
+        RECIPE.with_changes(steps=0)
+    with pytest.raises(PolicyError, match="seed must be at least 0, got -3"):
+        train(SCENARIO, RECIPE, seed=-3, quiet=True)
+    with pytest.raises(PolicyError, match="threads must be at least 1, got 0"):
+        train(SCENARIO, RECIPE, torch_threads=0, quiet=True)
+
+
+def test_a_scenario_may_be_named_like_a_setting():
+    assert load_recipe("steps") == load_recipe("anything else")
+
+
+def test_weights_of_another_scenario_are_refused(trained, tmp_path):
+    save_policy(trained.policy, tmp_path / "weights.safetensors")
+    arguments = ExportArguments(tmp_path / "policy", "retail", tmp_path / "weights.safetensors")
+    with pytest.raises(BundleError, match="weights must be for"):
+        export_main(arguments)
+    assert not (tmp_path / "policy").exists()
+
+
 def test_an_unknown_recipe_is_answered_with_the_nearest():
     with pytest.raises(PolicyError, match="maskable_ppo"):
         load_recipe("retail", "maskable_pp")
@@ -185,6 +210,29 @@ def test_training_with_a_teacher_counts_what_was_imitated(taught):
     assert taught.curve[0].steps == before
     whole = before + (1 + WITH_TEACHER.critic_alone) * WITH_TEACHER.steps
     assert taught.curve[-1].steps >= whole
+
+
+def test_training_with_a_teacher_begins_at_the_value_of_the_teacher(taught):
+    value = rollout(ByFirstFeature(), SCENARIO, SPLIT.watching(50), SPLIT.seed).value.mean()
+    nothing = rollout(NoContact(), SCENARIO, SPLIT.watching(50), SPLIT.seed).value.mean()
+    assert abs(taught.curve[0].value - value) < 0.1 * abs(value - nothing)
+
+
+def test_training_learns():
+    recipe = RECIPE.with_changes(steps=65_536, epochs=4, learning_rate=3e-3)
+    done = train(SCENARIO, recipe, watch_customers=200, quiet=True)
+    first, last = done.curve[0], done.curve[-1]
+    assert last.low > first.value + 5.0
+    assert first.low == first.value == first.high
+
+
+def test_the_learner_is_wired_as_the_recipe_says(trained, taught):
+    for done, privileged in ((trained, False), (taught, True)):
+        model: Any = done.model
+        assert type(model.get_env().venv) is FiniteJourneys
+        n_critic = model.policy.mlp_extractor.value_net[0].in_features
+        assert model.policy.mlp_extractor.policy_net[0].in_features == N_RECORDS
+        assert (n_critic > N_RECORDS) is privileged
 
 
 def test_the_best_look_of_training_is_what_is_kept(taught):

@@ -273,6 +273,8 @@ def test_showing_everything_adds_hidden_columns_and_changes_nothing_else(env_id)
     n = len(records.features)
     assert everything.features.names[:n] == records.features.names
     assert all(name.startswith("hidden.") for name in everything.features.names[n:])
+    # when a customer leaves is luck, and luck is shown to nobody
+    assert not any("patience" in name or "luck" in name for name in everything.features.names)
     assert not any("hidden" in name for name in records.features.names)
     for plain, full in zip(journey(records, seed=8), journey(everything, seed=8), strict=True):
         assert np.array_equal(plain[0], full[0][:n])
