@@ -108,7 +108,10 @@ def draw_events(
     n_channels: int,
     width: int,
 ) -> None:
-    """Write the events of the period; ``respond`` and ``draw_luck`` must have run."""
+    """Write the events of the period, and use up patience (equation 21b).
+
+    ``respond`` and ``draw_luck`` must have run.
+    """
     _draw_contact(table, width)
     weigh_purchases(table, kept, n_needs, width)
     _draw_purchases(table, purse, kept, born, identity, needs, spend_noise, world, width)

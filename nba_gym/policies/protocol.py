@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 class Policy(Protocol):
     """Chooses one allowed action for every customer from what the records show.
 
+    A privileged policy says so: with an attribute ``observe = "everything"`` the evaluator shows it
+    the hidden half as further columns, with a method ``bind`` the simulator itself.
+
     Attributes:
         name: What tables and plots call it.
     """
