@@ -13,6 +13,7 @@
 # %%
 import gymnasium
 import matplotlib.pyplot as plt
+import numpy as np
 
 import nba_gym
 from nba_gym.evaluation import compare, learn_practice
@@ -56,9 +57,12 @@ print(result.table.select("policy", "value", "difference", "difference_low", "di
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 3.5))
-for name, run in result.rollouts.items():
-    axes.plot(100.0 * run.alive, label=name)
-axes.set_title("Who stays, under three policies")
+for (name, run), style in zip(result.rollouts.items(), ("-", "--", ":"), strict=True):
+    [line] = axes.plot(100.0 * run.alive, style, label=name)
+    error = 196.0 * np.sqrt(run.alive * (1.0 - run.alive) / len(run.customers))
+    low, high = 100.0 * run.alive - error, 100.0 * run.alive + error
+    axes.fill_between(range(len(low)), low, high, alpha=0.2, color=line.get_color())
+axes.set_title("Who stays, under three policies (bands: 95 % intervals)")
 axes.set_xlabel("weeks since acquisition")
 axes.set_ylabel("customers who have not left (%)")
 axes.set_ylim(0, 100)
