@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -56,10 +57,11 @@ def test_a_study_goes_on_where_it_was_interrupted(tmp_path, monkeypatch, capsys)
 
 def test_what_cannot_be_studied_is_refused_before_anything_is_done(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    small = Arguments(**SMALL)
     with pytest.raises(ScenarioError, match="contrl"):
-        main(Arguments(**(SMALL | {"worlds": ("control", "contrl")})))
+        main(replace(small, worlds=("control", "contrl")))
     with pytest.raises(PolicyError, match="trials must be at least 1, got 0"):
-        main(Arguments(**(SMALL | {"trials": 0})))
+        main(replace(small, trials=0))
     with pytest.raises(PolicyError, match="name must be one folder inside of runs"):
-        main(Arguments(**(SMALL | {"name": "../elsewhere"})))
+        main(replace(small, name="../elsewhere"))
     assert list(tmp_path.iterdir()) == []
