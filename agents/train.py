@@ -206,7 +206,6 @@ def main(arguments: Arguments) -> None:
     if out.exists() and not out.is_dir():
         raise PolicyError(f"out must be a folder, got the file {str(out)!r}")
     out.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(out / "policy", ignore_errors=True)  # it would not be that of these weights
     done = train(
         scenario,
         recipe,
@@ -223,6 +222,8 @@ def main(arguments: Arguments) -> None:
     if not arguments.everything:
         export(done.policy, scenario, out / "policy", recipe=recipe.as_dict(), seed=arguments.seed)
         written.append("policy/")
+    else:
+        shutil.rmtree(out / "policy", ignore_errors=True)  # it is not that of these weights
     best = max(point.value for point in done.curve)
     print(f"{done.curve[-1].steps:,} transitions in {done.seconds:.0f} s", end=", ")
     print(f"value {best:.2f} {scenario.currency} per watched customer (the best look, kept)")

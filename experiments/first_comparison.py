@@ -12,7 +12,7 @@ begins again at its beginning: resumed halfway, it would not be the same to the 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from experiments.steps import (
     compare_all,
     fit_retail,
     learn_propensities,
+    practice_depends,
     run_folder,
     train_agent,
     tune,
@@ -39,7 +40,6 @@ from nba_gym.calibration import BgNbdFit
 from nba_gym.errors import check_least
 from nba_gym.evaluation import Comparison
 from nba_gym.evaluation.report import write_report
-from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies import (
     GreedyPractice,
     NoContact,
@@ -48,7 +48,6 @@ from nba_gym.policies import (
     RoundRobin,
     UniformRandom,
 )
-from nba_gym.scenario import scenario_hash
 from nba_gym.truth import MyopicOracle
 
 AGENT = "trained agent"
@@ -97,13 +96,13 @@ def run(arguments: Arguments, out: Path, stages: Stages) -> None:
     begun = time.perf_counter()
     fit, scenario = fit_retail(out)
     recipe = load_recipe("retail").with_changes(steps=arguments.steps)
-    practice_needs = what_runs() | {
-        "scenario": scenario_hash(scenario),
-        "split": asdict(SPLIT),
-        "campaign": arguments.campaign,
-        "tuning": arguments.tuning,
-        "trials": arguments.trials,
-    }
+    practice_needs = practice_depends(
+        scenario,
+        what_runs(),
+        campaign=arguments.campaign,
+        tuning=arguments.tuning,
+        trials=arguments.trials,
+    )
     training_needs = practice_needs | {"recipe": recipe.as_dict(), "seed": arguments.seed}
 
     @cache  # needed more than once, and it takes less time than reading it safely

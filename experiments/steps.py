@@ -21,7 +21,7 @@ from nba_gym.errors import PolicyError
 from nba_gym.evaluation import Comparison, compare, log_campaign, rollout, tune_practice
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies import GreedyPractice, NoContact, PracticeModel, fit_practice
-from nba_gym.scenario import Scenario, load_scenario
+from nba_gym.scenario import Scenario, load_scenario, scenario_hash
 
 PRACTICE = "greedy practice"
 ORACLE = "myopic oracle (privileged)"
@@ -54,6 +54,14 @@ def run_folder(name: str) -> Path:
     if not name or Path(name).name != name:
         raise PolicyError(f"name must be one folder inside of runs, got {name!r}")
     return Path("runs") / name
+
+
+def practice_depends(
+    scenario: Scenario, sources: Depends, *, campaign: int, tuning: int, trials: int
+) -> Depends:
+    """What tuned practice depends on; ``sources`` is what runs, read before anything is done."""
+    numbers = {"campaign": campaign, "tuning": tuning, "trials": trials}
+    return sources | numbers | {"scenario": scenario_hash(scenario), "split": asdict(SPLIT)}
 
 
 def fit_retail(out: Path) -> tuple[BgNbdFit, Scenario]:

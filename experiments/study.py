@@ -8,7 +8,7 @@ stage is kept once finished, so Ctrl-C and the same command go on where it was.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,14 @@ from experiments.steps import (
     compare_all,
     fit_retail,
     learn_propensities,
+    practice_depends,
     run_folder,
     train_agent,
     tune,
 )
 from nba_gym.errors import check_least
-from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies import GreedyPractice, NoContact, Policy
-from nba_gym.scenario import Scenario, load_scenario, scenario_hash
+from nba_gym.scenario import Scenario, load_scenario
 from nba_gym.truth import MyopicOracle
 
 RECIPES = {"from practice": "maskable_ppo", "from scratch": "maskable_ppo_from_scratch"}
@@ -93,13 +93,13 @@ def study(
     stages = Stages(out, fresh=arguments.fresh, say=say)
     if world == "retail":
         scenario = fit_retail(out)[1]
-    practice_needs = sources | {
-        "scenario": scenario_hash(scenario),
-        "split": asdict(SPLIT),
-        "campaign": arguments.campaign,
-        "tuning": arguments.tuning,
-        "trials": arguments.trials,
-    }
+    practice_needs = practice_depends(
+        scenario,
+        sources,
+        campaign=arguments.campaign,
+        tuning=arguments.tuning,
+        trials=arguments.trials,
+    )
     model = learn_propensities(scenario, arguments.campaign)
     settings = tune(
         scenario,

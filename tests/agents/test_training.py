@@ -10,6 +10,7 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecNormalize
 
+from agents import train as train_module
 from agents.export import Arguments as ExportArguments
 from agents.export import check_parity, export, sample_observations
 from agents.export import main as export_main
@@ -162,6 +163,20 @@ def test_numbers_that_cannot_be_are_refused_by_name():
         train(SCENARIO, RECIPE, seed=-3, quiet=True)
     with pytest.raises(PolicyError, match="threads must be at least 1, got 0"):
         train(SCENARIO, RECIPE, torch_threads=0, quiet=True)
+
+
+def test_an_interrupted_training_leaves_the_policy_that_was_there(tmp_path, monkeypatch):
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_module, "train", interrupted)
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "card.json").write_text("{}")
+    with pytest.raises(KeyboardInterrupt):
+        train_module.main(
+            train_module.Arguments("control", recipe="maskable_ppo_from_scratch", out=tmp_path)
+        )
+    assert (tmp_path / "policy" / "card.json").read_text() == "{}"
 
 
 def test_a_scenario_may_be_named_like_a_setting():

@@ -398,10 +398,6 @@ def test_the_counted_process_is_the_choice_process_where_purchases_are_rare():
         assert counted / logit - 1 == pytest.approx(total / 2, rel=1e-2)
 
 
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(answers()))
-
-
 @pytest.mark.skipif(not COMPILED, reason="single precision is chosen by compiled types")
 @pytest.mark.parametrize("utility", [50.0, 80.0, 87.0, 1e3, 1e30])
 def test_however_large_a_utility_a_purchase_is_certain_and_its_weight_finite(utility):
@@ -419,3 +415,7 @@ def test_however_large_a_utility_a_purchase_is_certain_and_its_weight_finite(uti
     cast(Any, numba).njit(error_model="numpy")(over)(weights, chances)
     assert np.isfinite(weights.sum())
     assert chances.tolist() == [1.0, 1.0]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(answers()))
