@@ -39,7 +39,9 @@ from numba.np.arrayobj import (  # pyright: ignore[reportMissingTypeStubs]
     populate_array,  # pyright: ignore[reportUnknownVariableType]
 )
 
-_carray, _config = cast(Any, numba).carray, cast(Any, numba).config
+_carray = cast(Any, numba).carray
+COMPILED: bool = not cast(Any, numba).config.DISABLE_JIT
+"""Whether anything is compiled: not with ``NUMBA_DISABLE_JIT=1``."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -61,7 +63,7 @@ def _with_weak_literals(function: F) -> F:
     single precision meet one, name it: ``np.float32(0.1)``. Plain Python needs none of this, for
     NumPy takes literals that way.
     """
-    if _config.DISABLE_JIT:
+    if not COMPILED:
         return function
     plain = cast(FunctionType, function)
     code = plain.__code__.replace(co_consts=tuple(map(_weak, plain.__code__.co_consts)))
@@ -148,7 +150,7 @@ def entry(make: Callable[[str], F]) -> F:
             must refer to the digest.
     """
     function = make(source_digest())
-    if _config.DISABLE_JIT:  # idle lanes hold zeros, and compiled code divides them silently
+    if not COMPILED:  # idle lanes hold zeros, and compiled code divides them silently
         return np.errstate(all="ignore")(function)
     compile_ = cast(Any, numba).njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
     return cast(F, compile_(function))
@@ -192,7 +194,7 @@ def _array_on(dimensions: int) -> Any:
         # fields of a record are attributes in compiled code
         return array.view(np.recarray) if array.dtype.names else array
 
-    return on_in_python if _config.DISABLE_JIT else intrinsic(on)
+    return intrinsic(on) if COMPILED else on_in_python
 
 
 def _size_of(context: Any, dtype: Any) -> int:
@@ -224,7 +226,7 @@ def _fetch_nothing(address: int) -> None:
     """Plain Python leaves memory to itself."""
 
 
-fetch_to_write: Any = _fetch_nothing if _config.DISABLE_JIT else _fetch_to_write
+fetch_to_write: Any = _fetch_to_write if COMPILED else _fetch_nothing
 """Ask for a line of memory that will soon be written; the processor need not listen."""
 
 
@@ -240,7 +242,7 @@ def _set_bits_in_python(word: Any) -> Any:
     return type(word)(int(word).bit_count())
 
 
-set_bits: Any = _set_bits_in_python if _config.DISABLE_JIT else _set_bits
+set_bits: Any = _set_bits if COMPILED else _set_bits_in_python
 """Number of set bits in an unsigned word, as a word of the same kind."""
 
 

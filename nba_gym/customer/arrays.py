@@ -126,23 +126,22 @@ class Shelf:
     memory at every step, which costs as much as a fifth of a period of life.
 
     Args:
-        make: Makes a new set.
+        first: A set of which nobody else holds an array.
     """
 
-    def __init__(self, make: Callable[[], Outcome]) -> None:
-        self._make = make
-        self._sets = [make()]
-        self._idle = _holders(self._sets[0])
+    def __init__(self, first: Outcome) -> None:
+        self._sets = [first]
+        self._idle = _holders(first)
 
-    def take(self) -> Outcome:
+    def take(self, make: Callable[[], Outcome]) -> Outcome:
         """A set of which nobody holds an array, nor a view of one; its contents are arbitrary.
 
-        Holding the tuple does not count: it is overwritten.
+        Holding the tuple does not count: it is overwritten. Where all are held, ``make`` makes one.
         """
         for kept in self._sets:
             if _holders(kept) == self._idle:
                 return kept
-        new = self._make()
+        new = make()
         if len(self._sets) < MOST_SETS:
             self._sets.append(new)
         return new

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nba_gym.compiled import entry, scalar, sequence, stage
+from nba_gym.compiled import entry, line_on, scalar, sequence, stage
 from nba_gym.customer.arrays import (
     SLOT,
     Outcome,
@@ -33,6 +33,16 @@ from nba_gym.records.history import begin_history
 from nba_gym.records.ledger import LINES, write_ledger
 from nba_gym.records.places import ACTION, CANCELLED, TENURE
 from nba_gym.scenario.parameters import Array
+from nba_gym.sharing import (
+    LEADER,
+    NO_PART,
+    TASK,
+    await_job,
+    await_parts,
+    finish_part,
+    post,
+    take_part,
+)
 from nba_gym.turning import write_events, write_observations
 
 __all__ = ["DISABLED", "NEXT_STEP", "SAME_STEP", "Outcome", "Rules", "State"]
@@ -44,6 +54,13 @@ DISABLED, NEXT_STEP, SAME_STEP = 0, 1, 2
 """What a step does with journeys that end: nothing, begin anew in the next step, or at once."""
 BEGIN = 3
 """Instead of a step: let customers be born, and observe everybody."""
+
+PARTS_EACH, MOST_TILES = 4, 128
+"""Several threads get so many parts each, of so many tiles at most. A part begins with a tile that
+nobody asked memory for."""
+_NUMBERS = 5 * SLOT
+TASK_WORDS = _NUMBERS + 5
+"""Words of a task: five arrays (begun anew, chosen, rules, state, outcome) and five numbers."""
 
 
 class Tile(NamedTuple):
@@ -357,10 +374,15 @@ def _show_tile(tile: Tile, rules: Rules, out: Outcome) -> None:
     write_masks(tile.conditions, rules.blocked_padded, masks, n_actions, tile.customers)
 
 
-def _make_run(digest: str) -> Callable[..., None]:
-    def run_tiles(
-        first_tile: int,
-        last_tile: int,
+@scalar
+def _lay_out(task: Array, slot: int, array: Array) -> None:
+    task[SLOT * slot], task[SLOT * slot + 1] = array.ctypes.data, array.shape[0]
+
+
+def _make_post(digest: str) -> Callable[..., None]:
+    def post_tiles(
+        board: Array,
+        threads: int,
         n: int,
         mode: int,
         newborn: Array,
@@ -368,21 +390,92 @@ def _make_run(digest: str) -> Callable[..., None]:
         rules_at: Array,
         state_at: Array,
         out_at: Array,
-        scratch_at: Array,
     ) -> None:
         _ = digest  # part of the cache key
-        rules, state, out = open_rules(rules_at), open_state(state_at), open_outcome(out_at)
-        n_features, n_actions = rules.features.shape[0], rules.blocked_by.shape[0]
-        for t in range(first_tile, last_tile):
-            tile = _open_tile(t, n, state, scratch_at)
-            _order_tile(tile.ahead, t + 1, last_tile, n, n_features, n_actions, state_at, out_at)
-            if mode == BEGIN:
-                _begin_marked(tile, newborn, state, rules)
-            else:
-                _live_tile(tile, n, mode, chosen, state, rules, out)
-            _show_tile(tile, rules, out)
+        task = board[TASK:]
+        _lay_out(task, 0, newborn)
+        _lay_out(task, 1, chosen)
+        _lay_out(task, 2, rules_at)
+        _lay_out(task, 3, state_at)
+        _lay_out(task, 4, out_at)
+        n_tiles = (n + LANES - 1) // LANES
+        share = min(MOST_TILES, max(1, n_tiles // (threads * PARTS_EACH)))
+        share = share if threads > 1 else n_tiles
+        parts = (n_tiles + share - 1) // share
+        numbers = task[_NUMBERS:]
+        numbers[0], numbers[1], numbers[2], numbers[3], numbers[4] = n, mode, n_tiles, share, parts
+        post(board, parts)
+
+    return post_tiles
+
+
+post_tiles = entry(_make_post)
+"""Post the tiles of all customers as a job; nobody may be at work on another."""
+
+
+@stage
+def _run_part(
+    first: int,
+    last: int,
+    n: int,
+    mode: int,
+    newborn: Array,
+    chosen: Array,
+    rules_at: Array,
+    state_at: Array,
+    out_at: Array,
+    scratch_at: Array,
+) -> None:
+    """Tile after tile; a function of its own, for inside the loop over parts it ran slower."""
+    rules, state, out = open_rules(rules_at), open_state(state_at), open_outcome(out_at)
+    n_features, n_actions = rules.features.shape[0], rules.blocked_by.shape[0]
+    for t in range(first, last):
+        tile = _open_tile(t, n, state, scratch_at)
+        _order_tile(tile.ahead, t + 1, last, n, n_features, n_actions, state_at, out_at)
+        if mode == BEGIN:
+            _begin_marked(tile, newborn, state, rules)
+        else:
+            _live_tile(tile, n, mode, chosen, state, rules, out)
+        _show_tile(tile, rules, out)
+
+
+def _make_run(digest: str) -> Callable[..., int]:
+    def run_tiles(board: Array, known: int, scratch_at: Array) -> int:
+        _ = digest  # part of the cache key
+        task = board[TASK:]
+        numbers = task[_NUMBERS:]
+        job = await_job(board, known)
+        while job != known:
+            part = take_part(board, job)
+            while part != NO_PART:  # the task stays what it is until the part is done
+                n, mode, n_tiles, share = numbers[0], numbers[1], numbers[2], numbers[3]
+                first = (numbers[4] - 1 - part) * share
+                _run_part(
+                    first,
+                    min(first + share, n_tiles),
+                    n,
+                    mode,
+                    line_on(task, 0, np.bool_),
+                    line_on(task, 1, np.int64),
+                    line_on(task, 2, np.int64),
+                    line_on(task, 3, np.int64),
+                    line_on(task, 4, np.int64),
+                    scratch_at,
+                )
+                finish_part(board)
+                part = take_part(board, job)
+            if known == LEADER:
+                return job if await_parts(board, numbers[4]) else LEADER
+            known, job = job, await_job(board, job)
+        return known
 
     return run_tiles
 
 
 run_tiles = entry(_make_run)
+"""Take parts of the job that is posted, and of all that follow until none comes for a while.
+
+``known`` is the number of the last job that a helper knows, and what is returned is that of the
+last it saw. ``LEADER`` in its place takes part in one job only, and is returned again as long as
+others still have parts of it in hand.
+"""

@@ -6,13 +6,15 @@ This is the engine under every environment. It knows nothing of Gymnasium.
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+import time
+import weakref
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nba_gym.compiled import COMPILED
 from nba_gym.customer import kernel
 from nba_gym.customer import places as hidden_half
 from nba_gym.customer.arrays import N_LEAVING, Outcome, Rules, Shelf, State, addresses
@@ -25,6 +27,7 @@ from nba_gym.records.events import event_places
 from nba_gym.records.features import Feature, feature_table
 from nba_gym.scenario.parameters import Parameters, pack
 from nba_gym.scenario.schema import Scenario
+from nba_gym.sharing import LEADER, Crew, new_board
 
 KEPT_BOOKS = (
     visible_half.KEPT,
@@ -43,7 +46,7 @@ HIDDEN_BOOKS = (
     hidden_half.BORN_CHANNELS,
 )
 _NOBODY, _NO_ACTIONS = np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.int64)
-CUSTOMERS_PER_THREAD = 4096
+CUSTOMERS_PER_THREAD = 1024
 """Below this many customers a second thread costs more than it saves."""
 
 
@@ -141,7 +144,7 @@ class Population:
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what belongs to this object alone: addresses, worktables, threads."""
-        own = ("_scratch", "_scratch_at", "_rules_at", "_state_at", "_shelf", "_pool")
+        own = ("_scratch", "_scratch_at", "_rules_at", "_state_at", "_shelf", "_board", "_crew")
         return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -157,8 +160,9 @@ class Population:
         self._scratch = [Scratch() for _ in range(self.threads)]
         self._scratch_at = [addresses(scratch.arrays) for scratch in self._scratch]
         self._rules_at, self._state_at = addresses(self.rules), addresses(self.state)
-        self._shelf = Shelf(self.new_outcome)
-        self._pool: ThreadPoolExecutor | None = None
+        self._shelf = Shelf(self.new_outcome())
+        self._board = new_board(kernel.TASK_WORDS)
+        self._crew: Crew | None = None
 
     def new_outcome(self) -> Outcome:
         """Arrays of its own for what leaves the environment; scratch for the rest is shared."""
@@ -177,7 +181,7 @@ class Population:
 
     def fresh_outcome(self) -> Outcome:
         """The same, but from memory that was used before if nobody holds any of it."""
-        return self._shelf.take()
+        return self._shelf.take(self.new_outcome)
 
     def who(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """Seed and number of every customer, ``(n,)`` each, as copies."""
@@ -221,36 +225,31 @@ class Population:
         return self.out
 
     def _run(self, mode: int, newborn: NDArray[np.bool_], actions: NDArray[np.int64]) -> None:
-        """Share the tiles out among the threads."""
+        """Share the tiles out among the threads; see :mod:`nba_gym.sharing`."""
+        if self._crew is not None:
+            self._finish()  # Ctrl-C may have come between the last two lines, with others at work
+            self._crew.wake()
+        elif self.threads > 1 and COMPILED:
+            self._crew = self._hire()
+        places = (self._rules_at, self._state_at, self.out.desk)
+        kernel.post_tiles(self._board, self.threads, self.n, mode, newborn, actions, *places)
+        self._finish()
 
-        def work(first: int, last: int, scratch: NDArray[np.int64]) -> None:
-            kernel.run_tiles(
-                first,
-                last,
-                self.n,
-                mode,
-                newborn,
-                actions,
-                self._rules_at,
-                self._state_at,
-                self.out.desk,
-                scratch,
-            )
+    def _finish(self) -> None:
+        """Work on the job that is posted until nobody does any more."""
+        while kernel.run_tiles(self._board, LEADER, self._scratch_at[0]) == LEADER:
+            time.sleep(0)
 
-        if self.threads == 1:
-            work(0, self.n_tiles, self._scratch_at[0])
-            return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="nba_gym")
-        edges = np.linspace(0, self.n_tiles, self.threads + 1).astype(int).tolist()
-        parts = list(pairwise(edges))
-        waiting = [
-            self._pool.submit(work, first, last, scratch)
-            for (first, last), scratch in zip(parts[1:], self._scratch_at[1:], strict=True)
-        ]
-        work(*parts[0], self._scratch_at[0])
-        for part in waiting:
-            part.result()
+    def _hire(self) -> Crew:
+        """Helpers, each with a worktable of its own, who go when this object does."""
+        crew = Crew(
+            [
+                partial(_help, self._board, scratch, place)
+                for scratch, place in zip(self._scratch[1:], self._scratch_at[1:], strict=True)
+            ]
+        )
+        weakref.finalize(self, crew.close)
+        return crew
 
     def read(self, name: str) -> NDArray[Any]:
         """A stored quantity of all customers by name, e.g. ``"loyalty"``; for tests and plots.
@@ -285,6 +284,14 @@ class Population:
                     at = book.places[name].absolute(self.scenario.n_needs, self.scenario.n_channels)
                     return kept.reshape(self.n_tiles, -1, LANES), [place // LANES for place in at]
         raise KeyError(name)
+
+
+def _help(
+    board: NDArray[np.int64], scratch: Scratch, scratch_at: NDArray[np.int64], known: int
+) -> int:
+    """Work on one job; ``scratch`` is what lies at ``scratch_at`` and must not go before."""
+    del scratch
+    return kernel.run_tiles(board, known, scratch_at)
 
 
 def hidden_table(scenario: Scenario) -> list[tuple[Feature, Place, int]]:

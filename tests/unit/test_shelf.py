@@ -32,30 +32,30 @@ def address(outcome: Outcome) -> int:
 @pytest.mark.parametrize("way", WAYS_TO_HOLD)
 @pytest.mark.parametrize("field", Outcome._fields[:N_LEAVING])
 def test_a_set_is_given_out_again_only_when_nobody_holds_any_of_it(population, field, way):
-    shelf = Shelf(population.new_outcome)
-    first = shelf.take()
+    shelf = Shelf(population.new_outcome())
+    first = shelf.take(population.new_outcome)
     taken = address(first)
     held = WAYS_TO_HOLD[way](getattr(first, field))
     del first
-    others = [shelf.take() for _ in range(MOST_SETS + 2)]
+    others = [shelf.take(population.new_outcome) for _ in range(MOST_SETS + 2)]
     assert taken not in {address(other) for other in others}
     del held
-    assert address(shelf.take()) == taken
+    assert address(shelf.take(population.new_outcome)) == taken
 
 
 def test_the_tuple_alone_keeps_nothing(population):
-    shelf = Shelf(population.new_outcome)
-    first = shelf.take()
-    assert shelf.take() is first
+    shelf = Shelf(population.new_outcome())
+    first = shelf.take(population.new_outcome)
+    assert shelf.take(population.new_outcome) is first
 
 
 def test_no_more_sets_are_kept_than_stated(population):
-    shelf = Shelf(population.new_outcome)
-    held = [shelf.take().observations for _ in range(MOST_SETS + 3)]
+    shelf = Shelf(population.new_outcome())
+    held = [shelf.take(population.new_outcome).observations for _ in range(MOST_SETS + 3)]
     known = {array.__array_interface__["data"][0] for array in held}
     assert len(known) == len(held)
     del held
-    again = {address(shelf.take()) for _ in range(20)}
+    again = {address(shelf.take(population.new_outcome)) for _ in range(20)}
     assert again <= known
 
 

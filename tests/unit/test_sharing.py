@@ -1,0 +1,185 @@
+"""Work shared out among threads: every part once, nobody late, nobody left behind."""
+
+import copy
+import gc
+import os
+import sys
+import threading
+import time
+from typing import Any, cast
+
+import numba
+import numpy as np
+import pytest
+
+from nba_gym.compiled import COMPILED
+from nba_gym.customer import kernel
+from nba_gym.customer.population import Population
+from nba_gym.scenario import load_scenario
+from nba_gym.sharing import (
+    LEADER,
+    NO_PART,
+    TASK,
+    Crew,
+    await_job,
+    await_parts,
+    finish_part,
+    new_board,
+    post,
+    take_part,
+)
+
+pytestmark = pytest.mark.skipif(not COMPILED, reason="without compiled code nobody helps")
+SCENARIO = load_scenario("control")
+compiled = cast(Any, numba).njit(nogil=True)
+
+
+@compiled
+def announce(board, parts, addend):
+    board[TASK] = addend
+    post(board, parts)
+
+
+@compiled
+def work(board, known, sums):
+    """Add the task's number to the sum of every part taken; see ``kernel.run_tiles``."""
+    job = await_job(board, known)
+    while job != known:
+        part = take_part(board, job)
+        while part != NO_PART:
+            sums[part] += board[TASK]
+            finish_part(board)
+            part = take_part(board, job)
+        if known == LEADER:
+            return job if await_parts(board, sums.shape[0]) else LEADER
+        known, job = job, await_job(board, job)
+    return known
+
+
+def test_every_part_of_many_jobs_is_done_once_by_whoever_comes_first():
+    board, sums = new_board(1), np.zeros(37, dtype=np.int64)
+    crew = Crew([lambda known: work(board, known, sums) for _ in range(3)])
+    total = 0
+    try:
+        for i in range(20_000):
+            crew.wake()
+            announce(board, len(sums), i)
+            while work(board, LEADER, sums) == LEADER:
+                time.sleep(0)
+            total += i
+            if i % 500 == 0:  # seen at once, and by all, whoever did the parts
+                assert sums.tolist() == [total] * len(sums), i
+                time.sleep(0.001)  # long enough for helpers to go to sleep
+    finally:
+        crew.close()
+    assert sums.tolist() == [total] * len(sums)
+
+
+def test_helpers_do_take_parts():
+    board, sums = new_board(1), np.zeros(8, dtype=np.int64)
+    crew = Crew([lambda known: work(board, known, sums)])
+    try:
+        announce(board, len(sums), 1)  # and nobody leads
+        crew.wake()
+        until = time.monotonic() + 60.0
+        while sums.sum() < len(sums) and time.monotonic() < until:
+            time.sleep(0.001)
+    finally:
+        crew.close()
+    assert sums.tolist() == [1] * len(sums)
+
+
+def test_a_late_helper_takes_nothing_of_a_job_it_does_not_know():
+    board = new_board(1)
+    announce(board, 2, 0)
+    first = await_job(board, LEADER)
+    assert [take_part(board, first) for _ in range(3)] == [1, 0, NO_PART]
+    announce(board, 2, 0)
+    second = await_job(board, LEADER)
+    assert second != first
+    assert take_part(board, first) == NO_PART
+    assert [take_part(board, second) for _ in range(3)] == [1, 0, NO_PART]
+
+
+def test_who_leads_knows_that_others_have_parts_in_hand():
+    board, sums = new_board(1), np.zeros(2, dtype=np.int64)
+    announce(board, 2, 5)
+    assert take_part(board, await_job(board, LEADER)) == 1
+    assert work(board, LEADER, sums) == LEADER  # not done
+    assert sums.tolist() == [5, 0]
+    finish_part(board)
+    assert work(board, LEADER, sums) == await_job(board, LEADER)
+
+
+def test_job_numbers_may_run_over():
+    board, sums = new_board(1), np.zeros(3, dtype=np.int64)
+    for before in ((1 << 31) - 1, -1):
+        board[0] = before << 32
+        announce(board, 3, 1)
+        assert work(board, before, sums) != before
+    assert sums.tolist() == [2, 2, 2]
+
+
+def population(threads: int) -> Population:
+    n = 512
+    people = Population(SCENARIO, n, threads=threads)
+    people.begin(np.ones(n, bool), np.zeros(n, np.uint64), np.arange(n, dtype=np.uint64))
+    return people
+
+
+def helpers() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("nba_gym")]
+
+
+def test_helpers_go_when_their_population_does():
+    before = len(helpers())
+    people = population(3)
+    assert len(helpers()) == before + 2
+    del people
+    assert len(helpers()) == before
+
+
+def test_a_step_after_an_interrupted_one_waits_for_what_was_posted():
+    people, twin = population(2), population(1)
+    actions, places = np.zeros(people.n, dtype=np.int64), np.zeros(0, dtype=bool)
+    desks = (people._rules_at, people._state_at, people.out.desk)
+    # as if Ctrl-C had come when the job was posted
+    kernel.post_tiles(people._board, 2, people.n, kernel.SAME_STEP, places, actions, *desks)
+    twin.step(actions, kernel.SAME_STEP)
+    people.step(actions, kernel.SAME_STEP)
+    twin.step(actions, kernel.SAME_STEP)
+    assert (people.out.observations == twin.out.observations).all()
+
+
+def test_a_copy_has_helpers_of_its_own():
+    before, people = len(helpers()), population(2)
+    twin = copy.deepcopy(people)
+    actions = np.zeros(people.n, dtype=np.int64)
+    rewards = people.step(actions, kernel.SAME_STEP).rewards.copy()
+    assert (twin.step(actions, kernel.SAME_STEP).rewards == rewards).all()
+    assert len(helpers()) == before + 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_goes_on_without_helpers():
+    people = population(2)
+    actions = np.zeros(people.n, dtype=np.int64)
+    for _ in range(3):
+        people.step(actions, kernel.SAME_STEP)
+    child = os.fork()
+    if child == 0:
+        value = people.step(actions, kernel.SAME_STEP).rewards.sum()
+        del people
+        gc.collect()
+        os._exit(0 if np.isfinite(value) else 1)
+    until = time.monotonic() + 60.0
+    pid, status = os.waitpid(child, os.WNOHANG)
+    while pid == 0 and time.monotonic() < until:
+        time.sleep(0.01)
+        pid, status = os.waitpid(child, os.WNOHANG)
+    if pid == 0:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    assert pid == child
+    assert status == 0
