@@ -156,6 +156,44 @@ def entry(make: Callable[[str], F]) -> F:
     return cast(F, compile_(function))
 
 
+def address_of(function: Any, *arguments: Any) -> Any:
+    """Where the machine code of an ``entry`` lies, for arguments like these; see ``call_at``.
+
+    Compiled code may call it there without having it compiled into itself once more.
+    """
+    if not COMPILED:
+        return function
+    kinds = tuple(cast(Any, numba).typeof(argument) for argument in arguments)
+    function.compile(kinds)
+    made = function.overloads[kinds]
+    return made.library.get_pointer_to_function(made.fndesc.llvm_func_name)
+
+
+@intrinsic
+def _call_at(context: Any, address: Any, arguments: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kinds, convention = list(arguments), context.call_conv
+        code = convention.get_function_type(types.void, kinds).as_pointer()
+        convention.call_function(
+            builder,
+            builder.inttoptr(values[0], code),
+            types.void,
+            kinds,
+            [builder.extract_value(values[1], i) for i in range(len(kinds))],
+        )
+        return context.get_dummy_value()
+
+    return types.void(types.int64, arguments), build
+
+
+def _call_in_python(function: Any, arguments: Any) -> None:
+    function(*arguments)
+
+
+call_at: Any = _call_at if COMPILED else _call_in_python
+"""Call what lies at an ``address_of``, with a tuple of arguments; it must return nothing."""
+
+
 SLOT = 4
 """Numbers that describe one array on a desk: its address and up to three sizes."""
 

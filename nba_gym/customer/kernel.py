@@ -8,11 +8,12 @@ are alone or among a million: lanes that nobody uses are computed too and thrown
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from nba_gym.compiled import entry, line_on, scalar, sequence, stage
+from nba_gym.compiled import address_of, call_at, entry, line_on, scalar, sequence, stage
 from nba_gym.customer.arrays import (
     SLOT,
     Outcome,
@@ -374,6 +375,41 @@ def _show_tile(tile: Tile, rules: Rules, out: Outcome) -> None:
     write_masks(tile.conditions, rules.blocked_padded, masks, n_actions, tile.customers)
 
 
+def _make_run(digest: str) -> Callable[..., None]:
+    def run_tiles(
+        first: int,
+        last: int,
+        n: int,
+        mode: int,
+        newborn: Array,
+        chosen: Array,
+        rules_at: Array,
+        state_at: Array,
+        out_at: Array,
+        scratch_at: Array,
+    ) -> None:
+        _ = digest  # part of the cache key
+        rules, state, out = open_rules(rules_at), open_state(state_at), open_outcome(out_at)
+        n_features, n_actions = rules.features.shape[0], rules.blocked_by.shape[0]
+        for t in range(first, last):
+            tile = _open_tile(t, n, state, scratch_at)
+            _order_tile(tile.ahead, t + 1, last, n, n_features, n_actions, state_at, out_at)
+            if mode == BEGIN:
+                _begin_marked(tile, newborn, state, rules)
+            else:
+                _live_tile(tile, n, mode, chosen, state, rules, out)
+            _show_tile(tile, rules, out)
+
+    return run_tiles
+
+
+@cache
+def run_tiles_at() -> Any:
+    """Where the code that runs tiles lies in this process; compiled the first time."""
+    desk, marks = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
+    return address_of(entry(_make_run), 0, 0, 0, 0, marks, desk, desk, desk, desk, desk)
+
+
 @scalar
 def _lay_out(task: Array, slot: int, array: Array) -> None:
     task[SLOT * slot], task[SLOT * slot + 1] = array.ctypes.data, array.shape[0]
@@ -399,8 +435,9 @@ def _make_post(digest: str) -> Callable[..., None]:
         _lay_out(task, 3, state_at)
         _lay_out(task, 4, out_at)
         n_tiles = (n + LANES - 1) // LANES
-        share = min(MOST_TILES, max(1, n_tiles // (threads * PARTS_EACH)))
-        share = share if threads > 1 else n_tiles
+        share = n_tiles
+        if threads > 1:
+            share = min(MOST_TILES, max(1, n_tiles // (threads * PARTS_EACH)))
         parts = (n_tiles + share - 1) // share
         numbers = task[_NUMBERS:]
         numbers[0], numbers[1], numbers[2], numbers[3], numbers[4] = n, mode, n_tiles, share, parts
@@ -413,55 +450,23 @@ post_tiles = entry(_make_post)
 """Post the tiles of all customers as a job; nobody may be at work on another."""
 
 
-@stage
-def _run_part(
-    first: int,
-    last: int,
-    n: int,
-    mode: int,
-    newborn: Array,
-    chosen: Array,
-    rules_at: Array,
-    state_at: Array,
-    out_at: Array,
-    scratch_at: Array,
-) -> None:
-    """Tile after tile; a function of its own, for inside the loop over parts it ran slower."""
-    rules, state, out = open_rules(rules_at), open_state(state_at), open_outcome(out_at)
-    n_features, n_actions = rules.features.shape[0], rules.blocked_by.shape[0]
-    for t in range(first, last):
-        tile = _open_tile(t, n, state, scratch_at)
-        _order_tile(tile.ahead, t + 1, last, n, n_features, n_actions, state_at, out_at)
-        if mode == BEGIN:
-            _begin_marked(tile, newborn, state, rules)
-        else:
-            _live_tile(tile, n, mode, chosen, state, rules, out)
-        _show_tile(tile, rules, out)
-
-
-def _make_run(digest: str) -> Callable[..., int]:
-    def run_tiles(board: Array, known: int, scratch_at: Array) -> int:
+def _make_take(digest: str) -> Callable[..., int]:
+    def take_tiles(run_at: Any, board: Array, known: int, scratch_at: Array) -> int:
         _ = digest  # part of the cache key
         task = board[TASK:]
         numbers = task[_NUMBERS:]
         job = await_job(board, known)
         while job != known:
             part = take_part(board, job)
-            while part != NO_PART:  # the task stays what it is until the part is done
-                n, mode, n_tiles, share = numbers[0], numbers[1], numbers[2], numbers[3]
-                first = (numbers[4] - 1 - part) * share
-                _run_part(
-                    first,
-                    min(first + share, n_tiles),
-                    n,
-                    mode,
-                    line_on(task, 0, np.bool_),
-                    line_on(task, 1, np.int64),
-                    line_on(task, 2, np.int64),
-                    line_on(task, 3, np.int64),
-                    line_on(task, 4, np.int64),
-                    scratch_at,
-                )
+            while part != NO_PART:  # from here on the task stays what it is until the part is done
+                n, mode, n_tiles = numbers[0], numbers[1], numbers[2]
+                share, parts = numbers[3], numbers[4]
+                first = (parts - 1 - part) * share
+                newborn, chosen = line_on(task, 0, np.bool_), line_on(task, 1, np.int64)
+                rules_at, state_at = line_on(task, 2, np.int64), line_on(task, 3, np.int64)
+                out_at, last = line_on(task, 4, np.int64), min(first + share, n_tiles)
+                desks = (newborn, chosen, rules_at, state_at, out_at, scratch_at)
+                call_at(run_at, (first, last, n, mode, *desks))
                 finish_part(board)
                 part = take_part(board, job)
             if known == LEADER:
@@ -469,10 +474,10 @@ def _make_run(digest: str) -> Callable[..., int]:
             known, job = job, await_job(board, job)
         return known
 
-    return run_tiles
+    return take_tiles
 
 
-run_tiles = entry(_make_run)
+take_tiles = entry(_make_take)
 """Take parts of the job that is posted, and of all that follow until none comes for a while.
 
 ``known`` is the number of the last job that a helper knows, and what is returned is that of the

@@ -6,28 +6,24 @@ This is the engine under every environment. It knows nothing of Gymnasium.
 from __future__ import annotations
 
 import os
-import time
-import weakref
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nba_gym.compiled import COMPILED
 from nba_gym.customer import kernel
 from nba_gym.customer import places as hidden_half
 from nba_gym.customer.arrays import N_LEAVING, Outcome, Rules, Shelf, State, addresses
 from nba_gym.customer.look_up import season_cards
+from nba_gym.customer.workshop import Workshop
 from nba_gym.engagement.rules import RuleBook, compile_rules
-from nba_gym.lanes import HIDDEN_AT, LANES, Place, Scratch, rows_of
+from nba_gym.lanes import HIDDEN_AT, LANES, Place, rows_of
 from nba_gym.records import places as visible_half
 from nba_gym.records.catalogue import action_cards
 from nba_gym.records.events import event_places
 from nba_gym.records.features import Feature, feature_table
 from nba_gym.scenario.parameters import Parameters, pack
 from nba_gym.scenario.schema import Scenario
-from nba_gym.sharing import LEADER, Crew, new_board
 
 KEPT_BOOKS = (
     visible_half.KEPT,
@@ -143,8 +139,8 @@ class Population:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but what belongs to this object alone: addresses, worktables, threads."""
-        own = ("_scratch", "_scratch_at", "_rules_at", "_state_at", "_shelf", "_board", "_crew")
+        """All but what belongs to this object alone."""
+        own = ("_workshop", "_shelf")
         return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -156,13 +152,9 @@ class Population:
         self._settle_in()
 
     def _settle_in(self) -> None:
-        """Worktables and addresses of this object's own arrays."""
-        self._scratch = [Scratch() for _ in range(self.threads)]
-        self._scratch_at = [addresses(scratch.arrays) for scratch in self._scratch]
-        self._rules_at, self._state_at = addresses(self.rules), addresses(self.state)
+        """Worktables, threads and spare arrays of this object's own."""
+        self._workshop = Workshop(self.rules, self.state, self.n, self.threads)
         self._shelf = Shelf(self.new_outcome())
-        self._board = new_board(kernel.TASK_WORDS)
-        self._crew: Crew | None = None
 
     def new_outcome(self) -> Outcome:
         """Arrays of its own for what leaves the environment; scratch for the rest is shared."""
@@ -209,7 +201,9 @@ class Population:
         tile, lane = places // LANES, places % LANES
         self.state.identity[tile, lane] = seeds[places]
         self.state.identity[tile, LANES + lane] = customers[places]
-        self._run(kernel.BEGIN, np.ascontiguousarray(newborn), _NO_ACTIONS)
+        self._workshop.run(
+            kernel.BEGIN, np.ascontiguousarray(newborn, dtype=np.bool_), _NO_ACTIONS, self.out
+        )
 
     def step(self, actions: NDArray[np.int64], mode: int) -> Outcome:
         """Live one period.
@@ -221,35 +215,10 @@ class Population:
         Returns:
             ``self.out``; the next step overwrites it.
         """
-        self._run(mode, _NOBODY, actions)
+        # compiled code is told where the actions lie, not what kind of numbers they are
+        chosen = np.ascontiguousarray(actions, dtype=np.int64)
+        self._workshop.run(mode, _NOBODY, chosen, self.out)
         return self.out
-
-    def _run(self, mode: int, newborn: NDArray[np.bool_], actions: NDArray[np.int64]) -> None:
-        """Share the tiles out among the threads; see :mod:`nba_gym.sharing`."""
-        if self._crew is not None:
-            self._finish()  # Ctrl-C may have come between the last two lines, with others at work
-            self._crew.wake()
-        elif self.threads > 1 and COMPILED:
-            self._crew = self._hire()
-        places = (self._rules_at, self._state_at, self.out.desk)
-        kernel.post_tiles(self._board, self.threads, self.n, mode, newborn, actions, *places)
-        self._finish()
-
-    def _finish(self) -> None:
-        """Work on the job that is posted until nobody does any more."""
-        while kernel.run_tiles(self._board, LEADER, self._scratch_at[0]) == LEADER:
-            time.sleep(0)
-
-    def _hire(self) -> Crew:
-        """Helpers, each with a worktable of its own, who go when this object does."""
-        crew = Crew(
-            [
-                partial(_help, self._board, scratch, place)
-                for scratch, place in zip(self._scratch[1:], self._scratch_at[1:], strict=True)
-            ]
-        )
-        weakref.finalize(self, crew.close)
-        return crew
 
     def read(self, name: str) -> NDArray[Any]:
         """A stored quantity of all customers by name, e.g. ``"loyalty"``; for tests and plots.
@@ -284,14 +253,6 @@ class Population:
                     at = book.places[name].absolute(self.scenario.n_needs, self.scenario.n_channels)
                     return kept.reshape(self.n_tiles, -1, LANES), [place // LANES for place in at]
         raise KeyError(name)
-
-
-def _help(
-    board: NDArray[np.int64], scratch: Scratch, scratch_at: NDArray[np.int64], known: int
-) -> int:
-    """Work on one job; ``scratch`` is what lies at ``scratch_at`` and must not go before."""
-    del scratch
-    return kernel.run_tiles(board, known, scratch_at)
 
 
 def hidden_table(scenario: Scenario) -> list[tuple[Feature, Place, int]]:

@@ -131,6 +131,19 @@ def helpers() -> list[str]:
     return [t.name for t in threading.enumerate() if t.name.startswith("nba_gym")]
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.int32, np.uint64])
+def test_actions_may_be_any_integers_lying_anywhere(kind):
+    people, twin = population(2), population(1)
+    actions = np.random.default_rng(0).integers(0, SCENARIO.n_actions, people.n)
+    strided = np.repeat(actions.astype(kind), 2)[::2]
+    strided.flags.writeable = False
+    assert not strided.flags.c_contiguous
+    people.step(strided, kernel.SAME_STEP)
+    twin.step(actions, kernel.SAME_STEP)
+    assert (people.out.observations == twin.out.observations).all()
+    assert (people.out.rewards == twin.out.rewards).all()
+
+
 def test_helpers_go_when_their_population_does():
     before = len(helpers())
     people = population(3)
@@ -141,10 +154,9 @@ def test_helpers_go_when_their_population_does():
 
 def test_a_step_after_an_interrupted_one_waits_for_what_was_posted():
     people, twin = population(2), population(1)
-    actions, places = np.zeros(people.n, dtype=np.int64), np.zeros(0, dtype=bool)
-    desks = (people._rules_at, people._state_at, people.out.desk)
+    actions, nobody = np.zeros(people.n, dtype=np.int64), np.zeros(0, dtype=bool)
     # as if Ctrl-C had come when the job was posted
-    kernel.post_tiles(people._board, 2, people.n, kernel.SAME_STEP, places, actions, *desks)
+    people._workshop._post(kernel.SAME_STEP, nobody, actions, people.out)
     twin.step(actions, kernel.SAME_STEP)
     people.step(actions, kernel.SAME_STEP)
     twin.step(actions, kernel.SAME_STEP)
