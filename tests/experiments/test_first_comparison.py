@@ -103,7 +103,7 @@ def test_ctrl_c_while_training_is_answered_with_how_to_go_on(tmp_path):
         "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "runpy.run_module('experiments.first_comparison', run_name='__main__')"
     )
-    command = [sys.executable, "-c", code, "--name", "stopped", *FLAGS, "--steps", "100000000"]
+    command = [sys.executable, "-c", code, "--name", "stopped", *FLAGS, "--steps", "6000000"]
     process = subprocess.Popen(
         command,
         cwd=tmp_path,
