@@ -75,6 +75,29 @@ def test_every_part_of_many_jobs_is_done_once_by_whoever_comes_first():
     assert sums.tolist() == [total] * len(sums)
 
 
+def test_threads_that_take_parts_at_the_same_time_never_take_the_same():
+    parts = 2_000_000  # long enough for the system to give each thread a processor
+    board = new_board(1)
+    taken = [np.zeros(parts, dtype=np.int64) for _ in range(2)]  # by each thread
+    crew = Crew([lambda known: work(board, known, taken[1])])
+    until = time.monotonic() + 60.0
+    jobs = shared = 0
+    try:
+        while shared < 5 and time.monotonic() < until:
+            before = taken[0].sum()
+            crew.wake()
+            announce(board, parts, 1)
+            while work(board, LEADER, taken[0]) == LEADER:
+                time.sleep(0)
+            jobs += 1
+            shared += 0 < taken[0].sum() - before < parts
+    finally:
+        crew.close()
+    sums = taken[0] + taken[1]
+    assert shared == 5, "the machine never let two threads work at the same time"
+    assert np.flatnonzero(sums != jobs).tolist() == []
+
+
 def test_helpers_do_take_parts():
     board, sums = new_board(1), np.zeros(8, dtype=np.int64)
     crew = Crew([lambda known: work(board, known, sums)])
