@@ -21,7 +21,7 @@ from nba_gym.records.events import BIRTH_EVENTS, event_places
 from nba_gym.records.features import feature_table, observe_history
 from nba_gym.records.history import begin_history, update_history
 from nba_gym.records.ledger import LINES, settle, write_ledger
-from nba_gym.records.log import EventLog
+from nba_gym.records.log import EventLog, check_log
 from nba_gym.scenario.parameters import pack
 from nba_gym.scenario.schema import Scenario
 from nba_gym.turning import read_events, write_rows
@@ -138,7 +138,11 @@ def replay(log: EventLog, scenario: Scenario) -> Replayed:
 
     Returns:
         The same numbers, to the bit, that the simulation gave when the log was written.
+
+    Raises:
+        DataError: If the log cannot have come about in this world.
     """
+    check_log(log, scenario)
     world, book = pack(scenario), compile_rules(scenario)
     k, c = scenario.n_needs, scenario.n_channels
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import platform
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -186,6 +187,9 @@ def await_parts(board: Array, parts: int) -> bool:
 class Crew:
     """Threads that help a leader; they sleep while there is nothing to do.
 
+    Ctrl-C may come between any two lines here, so nothing that two threads wait for is more than
+    one call into C: no lock of Python's own can be left behind.
+
     Args:
         helps: For each helper, what it calls with the number of the last job it knows. It takes
             parts of newer jobs, and returns the number of the last job it saw once no other came
@@ -193,9 +197,9 @@ class Crew:
     """
 
     def __init__(self, helps: list[Callable[[int], int]]) -> None:
-        self._bells = [threading.Semaphore(0) for _ in helps]
+        self._bells: list[SimpleQueue[None]] = [SimpleQueue() for _ in helps]
         self._asleep = [False for _ in helps]
-        self._closed = threading.Event()
+        self._closed = [False]
         self._threads = [
             threading.Thread(
                 target=_work_and_sleep,
@@ -205,34 +209,40 @@ class Crew:
             )
             for place, help_ in enumerate(helps)
         ]
+
+    def start(self) -> None:
+        """Begin; where the system has no more threads to give, with fewer helpers."""
         for thread in self._threads:
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:
+                return
 
     def wake(self) -> None:
         """Wake those who sleep: a job comes. It need not wait until they are awake."""
         for place, asleep in enumerate(self._asleep):
             if asleep:
+                self._bells[place].put(None)
                 self._asleep[place] = False
-                self._bells[place].release()
 
     def close(self) -> None:
         """Send everybody home, and wait until they are gone."""
-        self._closed.set()
+        self._closed[0] = True
         for bell, thread in zip(self._bells, self._threads, strict=True):
-            bell.release()
-            if thread is not threading.current_thread():
+            bell.put(None)
+            if thread.is_alive() and thread is not threading.current_thread():
                 thread.join()
 
 
 def _work_and_sleep(
     help_: Callable[[int], int],
     place: int,
-    bell: threading.Semaphore,
+    bell: SimpleQueue[None],
     asleep: list[bool],
-    closed: threading.Event,
+    closed: list[bool],
 ) -> None:
     known = 0
-    while not closed.is_set():
+    while not closed[0]:
         known = help_(known)
         asleep[place] = True
-        bell.acquire()
+        bell.get()

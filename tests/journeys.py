@@ -16,9 +16,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from nba_gym.envs.registration import scenario_of
+from nba_gym.envs.registration import environment_ids, scenario_of
 from nba_gym.envs.vector import JourneyVectorEnv
-from nba_gym.scenario.load import load_scenario
+from nba_gym.scenario.load import load_scenario, preset_names
 from nba_gym.scenario.schema import Scenario
 
 
@@ -32,6 +32,21 @@ class Lived(NamedTuple):
 
     fingerprints: dict[int, str]
     transitions: int
+
+
+def journey_worlds() -> list[str]:
+    """Names of the worlds that have mechanisms, not tables."""
+    return [name for name in preset_names() if load_scenario(name).tabular is None]
+
+
+def journey_ids() -> list[str]:
+    """Their ids."""
+    return [i for i in environment_ids() if scenario_of(i) in journey_worlds()]
+
+
+def tabular_ids() -> list[str]:
+    """Ids of the worlds that are given as tables."""
+    return [i for i in environment_ids() if i not in journey_ids()]
 
 
 def choose(

@@ -220,6 +220,11 @@ class Population:
         self._workshop.run(mode, _NOBODY, chosen, self.out)
         return self.out
 
+    def broken_rules(self, i: int) -> list[list[str]]:
+        """Why customer ``i`` may not get an action now, one list an action; empty if allowed."""
+        conditions = int(self.state.conditions[i])
+        return [self.rule_book.explain(conditions, a) for a in range(self.scenario.n_actions)]
+
     def read(self, name: str) -> NDArray[Any]:
         """A stored quantity of all customers by name, e.g. ``"loyalty"``; for tests and plots.
 

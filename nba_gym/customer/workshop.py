@@ -36,6 +36,7 @@ class Workshop:
         self._threads = threads
         self._scratch = [Scratch() for _ in range(threads)]
         self._scratch_at = [addresses(scratch.arrays) for scratch in self._scratch]
+        self._lies_there = (rules, state)  # memory that helpers work on must outlive them
         self._rules_at, self._state_at = addresses(rules), addresses(state)
         self._code_at = kernel.run_tiles_at()
         self._board = new_board(kernel.TASK_WORDS)
@@ -50,7 +51,7 @@ class Workshop:
             self.finish()  # Ctrl-C may have come between the last two lines, with helpers at work
             self._crew.wake()
         elif self._threads > 1 and COMPILED:
-            self._crew = self._hire()
+            self._hire()
         self._post(mode, newborn, actions, out)
         self.finish()
 
@@ -66,11 +67,12 @@ class Workshop:
         while kernel.take_tiles(self._code_at, self._board, LEADER, self._scratch_at[0]) == LEADER:
             time.sleep(0)
 
-    def _hire(self) -> Crew:
+    def _hire(self) -> None:
         desks = zip(self._scratch[1:], self._scratch_at[1:], strict=True)
-        crew = Crew([partial(_help, self._code_at, self._board, *desk) for desk in desks])
-        weakref.finalize(self, crew.close)
-        return crew
+        self._crew = Crew([partial(_help, self._code_at, self._board, *desk) for desk in desks])
+        # in this order: wherever Ctrl-C comes, nobody is hired twice, and all go home
+        weakref.finalize(self, self._crew.close)
+        self._crew.start()
 
 
 def _help(

@@ -7,9 +7,10 @@ from typing import Any, Literal, cast, overload
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from nba_gym.customer.population import Population
+from nba_gym.customer.populate import AnyPopulation
 from nba_gym.errors import ActionError, EpisodeError, PolicyError, nearest
 from nba_gym.records.features import Feature
 from nba_gym.records.ledger import LINES
@@ -152,6 +153,19 @@ def check_render_mode(mode: Any) -> str | None:
     return cast("str | None", mode)
 
 
+def check_autoreset(mode: Any) -> AutoresetMode:
+    """The autoreset mode meant.
+
+    Raises:
+        ActionError: If it is none.
+    """
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        known = ", ".join(repr(one.value) for one in AutoresetMode)
+        raise ActionError(f"autoreset_mode must be one of {known}, got {mode!r}") from None
+
+
 def check_begun(what: str, *, begun: bool) -> None:
     """Check that there is something to look at.
 
@@ -177,19 +191,17 @@ def check_running(ended: NDArray[Any], *, begun: bool) -> None:
         )
 
 
-def explain_mask(population: Population, i: int) -> str:
+def explain_mask(population: AnyPopulation, i: int) -> str:
     """The actions of customer ``i``: which are allowed now, and why not the rest.
 
     Raises:
         ActionError: If there is no customer of that index.
     """
     check_number("index", i, limit=population.n)
-    scenario, book = population.scenario, population.rule_book
-    conditions = int(population.state.conditions[i])
-    width = max(len(action.name) for action in scenario.actions)
+    actions, broken = population.scenario.actions, population.broken_rules(i)
+    width = max(len(action.name) for action in actions)
     lines: list[str] = []
-    for a, action in enumerate(scenario.actions):
-        reasons = book.explain(conditions, a)
+    for a, (action, reasons) in enumerate(zip(actions, broken, strict=True)):
         verdict = "allowed" if not reasons else "; ".join(reasons)
         lines.append(f"{a:>3}  {action.name:<{width}}  {verdict}")
     return "\n".join(lines)

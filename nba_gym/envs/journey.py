@@ -12,7 +12,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from nba_gym.customer import kernel
-from nba_gym.customer.population import Population
+from nba_gym.customer.populate import AnyPopulation, populate
 from nba_gym.envs.common import (
     LEDGER_TYPE,
     RENDER_MODES,
@@ -63,7 +63,7 @@ class JourneyEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     ) -> None:
         self.scenario = load_scenario(scenario, overrides)
         self.render_mode = check_render_mode(render_mode)
-        self.population = Population(
+        self.population: AnyPopulation = populate(
             self.scenario,
             1,
             hidden=check_observe(observe),

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from nba_gym.customer import kernel
 from nba_gym.customer.kernel import Outcome
-from nba_gym.customer.population import Population
+from nba_gym.customer.populate import AnyPopulation, populate
 from nba_gym.envs.common import (
     LEDGER_TYPE,
     RENDER_MODES,
     FeatureTable,
     Observe,
     check_actions,
+    check_autoreset,
     check_begun,
     check_customers,
     check_number,
@@ -78,7 +79,8 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         overrides: Changes to the scenario, e.g. ``["leaving.by_loyalty=2.0"]``.
         autoreset_mode: What happens at the end of a journey.
         render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
-        threads: Threads of the kernel; ``None`` for as many as pay.
+        threads: Threads of the kernel, at most 1,024; ``None`` for as many as pay. More of them
+            than processors are slower.
 
     Raises:
         ScenarioError: If the scenario is not valid.
@@ -97,18 +99,18 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         render_mode: str | None = None,
         threads: int | None = None,
     ) -> None:
-        self.num_envs = check_number("num_envs", num_envs, low=1)
+        self.num_envs = check_number("num_envs", num_envs, low=1, limit=2**32)
         if threads is not None:
-            check_number("threads", threads, low=1)
+            check_number("threads", threads, low=1, limit=1025)
         self.scenario = load_scenario(scenario, overrides)
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.autoreset_mode = check_autoreset(autoreset_mode)
         self.metadata = {
             "render_modes": list(RENDER_MODES),
             "render_fps": 2,
             "autoreset_mode": self.autoreset_mode,
         }
         self.render_mode = check_render_mode(render_mode)
-        self.population = Population(
+        self.population: AnyPopulation = populate(
             self.scenario,
             num_envs,
             hidden=check_observe(observe),

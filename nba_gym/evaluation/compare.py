@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,16 @@ from typing import Any
 import polars as pl
 from numpy.typing import NDArray
 
-from nba_gym.errors import PolicyError
+from nba_gym.errors import PolicyError, nearest
+from nba_gym.evaluation.checks import check_customers, check_policies, check_world
 from nba_gym.evaluation.rollout import Progress, Rollout, rollout
 from nba_gym.evaluation.statistics import Interval, mean_interval
 from nba_gym.policies.protocol import Policy
 from nba_gym.records.ledger import LINES
 from nba_gym.scenario.load import load_scenario, scenario_hash
 from nba_gym.scenario.schema import Scenario
+from nba_gym.scenario.tables import problem_of
+from nba_gym.truth.solve import solve
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,19 @@ class Comparison:
 
     def difference(self, policy: str, baseline: str | None = None) -> Interval:
         """Mean paired difference in value per customer, with its 95 % interval."""
+        for name in (policy, baseline or self.baseline):
+            if name not in self.rollouts:
+                hint = nearest(name, self.rollouts)
+                raise PolicyError(f"policy must be one that was compared, got {name!r}{hint}")
         other = self.rollouts[baseline or self.baseline].value
         return mean_interval(self.rollouts[policy].value - other)
+
+    @cached_property
+    def optimum(self) -> float | None:
+        """Value per customer of the best policy of all, exactly; ``None`` where it is not known."""
+        if self.scenario.tabular is None:
+            return None
+        return solve(problem_of(self.scenario), horizon=self.scenario.horizon).value
 
     @property
     def table(self) -> pl.DataFrame:
@@ -59,6 +74,8 @@ class Comparison:
         row: dict[str, Any] = {"policy": name, "value": value.mean}
         row |= {"value_low": value.low, "value_high": value.high}
         row |= {"difference": gap.mean, "difference_low": gap.low, "difference_high": gap.high}
+        if self.optimum is not None:
+            row |= {"of_optimum": value.mean / self.optimum}
         row |= {"lifetime": float(run.lifetime.mean()), "purchases": float(run.purchases.mean())}
         row |= {"contacts": float(run.contacts.mean()), "opt_outs": float(run.opt_outs.mean())}
         return row | {line: float(run.lines[line].mean()) for line in LINES}
@@ -71,7 +88,9 @@ class Comparison:
         """
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        summary = {"provenance": self.provenance, "policies": self.table.to_dicts()}
+        summary: dict[str, Any] = {"provenance": self.provenance, "policies": self.table.to_dicts()}
+        if self.optimum is not None:
+            summary["optimum"] = self.optimum
         text, rows = target / "comparison.json", target / "customers.parquet"
         text.write_text(json.dumps(summary, indent=2) + "\n")
         self._customers().write_parquet(rows)
@@ -123,17 +142,19 @@ def compare(
         The comparison: table, paired differences with 95 % intervals, and everything by customer.
 
     Raises:
-        PolicyError: If there is no policy, or the baseline is not one of them.
+        PolicyError: If there is no policy, the baseline is not one of them, or customers, seed or
+            threads are out of range.
     """
-    if not policies:
-        raise PolicyError("policies must name at least one policy, got none")
+    check_policies(policies)
     chosen = baseline or next(iter(policies))
     if chosen not in policies:
         raise PolicyError(f"baseline must be one of {', '.join(policies)}, got {chosen!r}")
+    numbers = check_customers(customers, least=2)
+    check_world(seed, threads)
     world = load_scenario(scenario, overrides)
     runs: dict[str, Rollout] = {}
     for name, policy in policies.items():
-        runs[name] = rollout(policy, world, customers, seed, threads=threads)
+        runs[name] = rollout(policy, world, numbers, seed, threads=threads)
         if progress is not None:
             progress(len(runs), len(policies))
     return Comparison(world, seed, runs, chosen, _provenance(world, runs, seed, chosen))
@@ -148,6 +169,7 @@ def _provenance(
         "scenario": scenario.name,
         "scenario_hash": scenario_hash(scenario),
         "scenario_version": scenario.version,
+        "scenario_values": scenario.model_dump(mode="json", exclude_defaults=True),
         "seed": seed,
         "customers": len(numbers),
         "first_customer": int(numbers.min()),

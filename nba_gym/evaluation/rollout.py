@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -11,14 +12,16 @@ from numpy.typing import NDArray
 
 from nba_gym.customer import kernel
 from nba_gym.customer.kernel import Outcome
-from nba_gym.customer.population import Population
+from nba_gym.customer.populate import AnyPopulation, populate
 from nba_gym.errors import PolicyError
+from nba_gym.evaluation.checks import check_chances, check_customers, check_world
 from nba_gym.policies.protocol import Policy, StochasticPolicy
 from nba_gym.policies.simple import UniformRandom, draw_actions
 from nba_gym.randomness import policy_luck
 from nba_gym.records.events import event_columns
 from nba_gym.records.ledger import LINES
 from nba_gym.records.log import EventLog
+from nba_gym.scenario.load import load_scenario
 from nba_gym.scenario.schema import Scenario
 
 Floats = NDArray[np.float64]
@@ -64,7 +67,7 @@ class Rollout:
 
 def rollout(
     policy: Policy,
-    scenario: Scenario,
+    scenario: str | Path | Scenario,
     customers: int | NDArray[Any] = 20_000,
     seed: int = 0,
     *,
@@ -90,12 +93,11 @@ def rollout(
         The outcome, in the order of ``customers``.
 
     Raises:
-        PolicyError: If the policy answers with something that is not one action a customer.
+        PolicyError: If the policy answers with something that is not one action a customer, or
+            customers, seed or threads are out of range.
     """
-    numbers = np.arange(customers) if isinstance(customers, int) else np.asarray(customers)
-    numbers = numbers.astype(np.uint64)
-    if len(numbers) == 0:
-        raise PolicyError("customers must be at least 1, got 0")
+    numbers, scenario = check_customers(customers), load_scenario(scenario)
+    check_world(seed, threads)
     parts: list[Rollout] = []
     for first in range(0, len(numbers), chunk):
         part = numbers[first : first + chunk]
@@ -106,16 +108,21 @@ def rollout(
 
 
 def decide(
-    policy: Policy, population: Population, seed: int, period: int, generator: np.random.Generator
+    policy: Policy,
+    population: AnyPopulation,
+    seed: int,
+    period: int,
+    generator: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Step 2 for a population: what the policy chooses, drawn with each customer's own luck.
 
     Raises:
-        PolicyError: If the answer is not one action a customer.
+        PolicyError: If the answer is not one action, or no distribution of them, a customer.
     """
     out = population.out
     if isinstance(policy, StochasticPolicy):
         chances = policy.probabilities(out.observations, out.masks)
+        check_chances(policy.name, chances, (population.n, population.scenario.n_actions))
         _, customers = population.who()
         return draw_actions(chances, policy_luck(seed, customers, period))
     actions = np.asarray(policy.act(out.observations, out.masks, generator))
@@ -137,17 +144,17 @@ def _sees_everything(policy: Policy) -> bool:
     return getattr(policy, "observe", "records") == "everything"
 
 
-def _bind(policy: Policy, population: Population) -> None:
+def _bind(policy: Policy, population: AnyPopulation) -> None:
     """Show the simulator to a privileged policy."""
     bind = getattr(policy, "bind", None)
     if bind is not None:
-        cast(Callable[[Population], None], bind)(population)
+        cast(Callable[[AnyPopulation], None], bind)(population)
 
 
 class _Tally:
     """Sums over the periods of one chunk."""
 
-    def __init__(self, population: Population) -> None:
+    def __init__(self, population: AnyPopulation) -> None:
         scenario, n = population.scenario, population.n
         columns = event_columns(scenario)
         self.scenario = scenario
@@ -191,7 +198,7 @@ def _roll_chunk(
     threads: int | None,
 ) -> Rollout:
     n = len(customers)
-    population = Population(
+    population = populate(
         scenario, n, hidden=_sees_everything(policy), record=True, threads=threads
     )
     population.begin(np.ones(n, dtype=np.bool_), np.full(n, seed, dtype=np.uint64), customers)
@@ -221,6 +228,10 @@ def _roll_chunk(
     )
 
 
+MOST_STATES = 12
+"""States of a tabular world that choices are counted by; of more than that, by none."""
+
+
 class StateCounts:
     """How often each kind of action is chosen, by what the records show of a customer.
 
@@ -230,14 +241,14 @@ class StateCounts:
 
     KINDS = ("wait", "inform", "offer", "service", "reward", "ask", "retain")
 
-    def __init__(self, population: Population) -> None:
+    def __init__(self, population: AnyPopulation) -> None:
         names = [feature.name for feature in population.features]
         self._column = {name: i for i, name in enumerate(names)}
         kinds = [self.KINDS.index(action.kind) for action in population.scenario.actions]
         self._kind = np.array(kinds)
         self.table: dict[str, Floats] = {}
 
-    def add(self, population: Population, actions: NDArray[np.int64]) -> None:
+    def add(self, population: AnyPopulation, actions: NDArray[np.int64]) -> None:
         """Count one period's choices in running journeys; forbidden ones count as waiting."""
         out, running = population.out, population.state.ended[: population.n] == 0
         allowed = out.masks[np.arange(len(actions)), actions] > 0
@@ -249,6 +260,9 @@ class StateCounts:
 
     def _states(self, x: NDArray[np.float32]) -> dict[str, NDArray[np.bool_]]:
         column = self._column
+        if "recency" not in column:  # a tabular world has nothing but its states
+            shown = [(name, i) for name, i in column.items() if name.startswith("state.")]
+            return {name: x[:, i] > 0.5 for name, i in shown if len(shown) <= MOST_STATES}
         recency, contacts = x[:, column["recency"]], x[:, column["contacts_4"]]
         baskets = [i for name, i in column.items() if name.startswith("basket.")]
         visits = [i for name, i in column.items() if name.startswith("visiting.")]
@@ -314,7 +328,7 @@ class LoggedCampaign:
 
 
 def log_campaign(
-    scenario: Scenario,
+    scenario: str | Path | Scenario,
     customers: int | NDArray[Any],
     seed: int,
     *,
@@ -333,12 +347,13 @@ def log_campaign(
     Returns:
         One row a customer and period, until the journey ends. ``actions`` are those carried out.
     """
-    acting = policy or UniformRandom(wait=0.5)
-    numbers = np.arange(customers) if isinstance(customers, int) else np.asarray(customers)
+    acting, scenario = policy or UniformRandom(wait=0.5), load_scenario(scenario)
+    numbers = check_customers(customers)
+    check_world(seed, threads)
     n = len(numbers)
-    population = Population(scenario, n, record=True, threads=threads)
+    population = populate(scenario, n, record=True, threads=threads)
     begin = np.ones(n, dtype=np.bool_)
-    population.begin(begin, np.full(n, seed, dtype=np.uint64), numbers.astype(np.uint64))
+    population.begin(begin, np.full(n, seed, dtype=np.uint64), numbers)
     columns = event_columns(scenario)
     names = ("action", "purchases", "need_bought", "cancelled")
     action, purchases, need, cancelled = (columns.index(name) for name in names)
@@ -348,7 +363,7 @@ def log_campaign(
         running = population.state.ended[:n] == 0
         x = population.out.observations.copy()
         chances = acting.probabilities(x, population.out.masks)
-        chosen = draw_actions(chances, policy_luck(seed, numbers.astype(np.uint64), t))
+        chosen = draw_actions(chances, policy_luck(seed, numbers, t))
         out = population.step(chosen, kernel.DISABLED)
         row = (
             x,
@@ -368,7 +383,10 @@ def log_campaign(
 
 
 def record_journeys(
-    policy: Policy, scenario: Scenario, customers: int | NDArray[Any], seed: int = 0
+    policy: Policy,
+    scenario: str | Path | Scenario,
+    customers: int | NDArray[Any],
+    seed: int = 0,
 ) -> EventLog:
     """Simulate whole journeys and keep the event log.
 
@@ -381,9 +399,14 @@ def record_journeys(
     Returns:
         Birth records and events, as the firm saw them.
     """
-    numbers = np.arange(customers) if isinstance(customers, int) else np.asarray(customers)
-    numbers, n = numbers.astype(np.uint64), len(numbers)
-    population = Population(scenario, n, hidden=_sees_everything(policy), record=True)
+    scenario, numbers = load_scenario(scenario), check_customers(customers)
+    check_world(seed)
+    if scenario.tabular is not None:
+        raise PolicyError(
+            f"scenario must have event logs, got {scenario.name!r}, a tabular world of states"
+        )
+    n = len(numbers)
+    population = populate(scenario, n, hidden=_sees_everything(policy), record=True)
     population.begin(np.ones(n, dtype=np.bool_), np.full(n, seed, dtype=np.uint64), numbers)
     _bind(policy, population)
     births = np.concatenate(

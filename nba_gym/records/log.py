@@ -57,7 +57,8 @@ def read_log(folder: str | Path, scenario: Scenario) -> EventLog:
     """Read what ``write_log`` wrote, in any order of the rows.
 
     Raises:
-        DataError: If a file or column is missing, a value is not a number, or periods are missing.
+        DataError: If a file or column is missing, a value is none that can have come about, or
+            periods are missing.
     """
     where = Path(folder)
     births = _read(where / "births.parquet", event_columns(scenario, BIRTH_EVENTS), ["customer"])
@@ -80,23 +81,82 @@ def read_log(folder: str | Path, scenario: Scenario) -> EventLog:
                 f"got {events[row][int(wrong[0])]} in place of {column[wrong[0]]}"
             )
     values = events.select(event_columns(scenario)).to_numpy().astype(np.float64)
-    return EventLog(
+    log = EventLog(
         customers=customers.astype(np.uint64),
         births=births.select(event_columns(scenario, BIRTH_EVENTS)).to_numpy().astype(np.float64),
         events=np.ascontiguousarray(values.reshape(periods, len(customers), -1)),
     )
+    check_log(log, scenario)
+    return log
+
+
+def check_log(log: EventLog, scenario: Scenario) -> None:
+    """Check that a log can have come about in a world.
+
+    Raises:
+        DataError: Naming the column, the customer, the rule and the first value that breaks it.
+    """
+    if scenario.tabular is not None:
+        raise DataError(f"log must be of a world with event logs, got one of {scenario.name!r}")
+    n = len(log.customers)
+    for what, values, names in (
+        ("births", log.births, event_columns(scenario, BIRTH_EVENTS)),
+        ("events", log.events, event_columns(scenario)),
+    ):
+        shape = (n, len(names)) if what == "births" else (len(log.events), n, len(names))
+        if values.shape != shape:
+            raise DataError(
+                f"{what} must have shape {shape} in {scenario.name}, got {values.shape}"
+            )
+        for i, name in enumerate(names):
+            low, high, whole = _range_of(name, scenario)
+            column = values[..., i]
+            wrong = ~np.isfinite(column) | (column < low) | (column > high)
+            wrong |= whole & (column != np.rint(column))
+            if wrong.any():
+                at = tuple(np.argwhere(wrong)[0].tolist())
+                rule = f"{'whole numbers' if whole else 'numbers'} in [{low:g}, {high:g}]"
+                where = f"customer {log.customers[at[-1]]}"
+                where += f", period {at[0]}" if what == "events" else ""
+                raise DataError(f"{name} must be {rule}, got {column[at]:g} ({where})")
+
+
+def _range_of(name: str, scenario: Scenario) -> tuple[float, float, bool]:
+    """Lowest and highest value of a column, and whether it holds whole numbers."""
+    most = float(np.finfo(np.float32).max)
+    ranges = {
+        "start_phase": (0.0, scenario.cycle - 1.0, True),
+        "start_commitment": (0.0, most, True),
+        "action": (0.0, scenario.n_actions - 1.0, True),
+        "purchases": (0.0, most, True),
+        "need_bought": (-1.0, scenario.n_needs - 1.0, True),
+        "list_spend": (0.0, most, False),
+        "visit": (0.0, float(scenario.n_channels), True),
+        "basket": (0.0, float(scenario.n_needs), True),
+        "reading_loyalty": (0.0, 1.0, False),
+        "reading": (0.0, 1.0, False),
+    }
+    return ranges.get(name.split(".", maxsplit=1)[0], (0.0, 1.0, True))
 
 
 def _read(path: Path, columns: list[str], keys: list[str]) -> pl.DataFrame:
     if not path.is_file():
         raise DataError(f"event log must hold {path.name}, got none in {path.parent}")
-    frame = pl.read_parquet(path)
+    try:
+        frame = pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path.name} must be a Parquet file, got: {error}") from None
+    if not frame.height:
+        raise DataError(f"{path.name} must have at least one row, got none")
     for name in (*keys, *columns):
         if name not in frame.columns:
             raise DataError(f"{path.name} must have the column {name!r}, got none")
         column = frame[name]
-        if not column.dtype.is_numeric() or column.null_count() or column.is_nan().any():
+        if not column.dtype.is_numeric():
             raise DataError(f"{path.name}: {name} must hold numbers only, got {column.dtype}")
+        missing = (column.is_null() | column.is_nan()).arg_max() if column.len() else None
+        if missing is not None and (column.null_count() or column.is_nan().any()):
+            raise DataError(f"{path.name}: {name} must be a number, got none in row {missing}")
     if frame.select(keys).is_duplicated().any():
         raise DataError(f"{path.name}: {' and '.join(keys)} must be unique, got duplicates")
     return frame.sort(keys)

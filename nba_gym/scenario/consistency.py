@@ -6,10 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
-from nba_gym.errors import nearest
+from nba_gym.errors import ScenarioError, nearest
 from nba_gym.lanes import MAX_CHANNELS, MAX_NEEDS
 from nba_gym.scenario.fields import Distribution
 from nba_gym.scenario.schema import Action, PersonaTraits, Scenario, Traits
+from nba_gym.scenario.tables import problem_of
 
 RULES: dict[str, str] = {
     "customer": "the contract has ended",
@@ -58,6 +59,15 @@ def check_consistency(scenario: Scenario) -> None:
     for persona in scenario.personas:
         _check_traits(f"personas.{persona.name}.traits", persona.traits, scenario, complete=False)
     _check_rest(scenario)
+    if scenario.tabular is not None:
+        _check_tables(scenario)
+
+
+def _check_tables(scenario: Scenario) -> None:
+    try:
+        problem_of(scenario)
+    except ScenarioError as error:
+        raise ValueError(str(error)) from None
 
 
 def _unique(label: str, names: Iterable[str]) -> None:

@@ -46,6 +46,8 @@ def load_scenario(source: str | Path | Scenario, overrides: Overrides = ()) -> S
         ScenarioError: One line a mistake, each with file, field, rule and value.
     """
     pairs = _pairs(overrides)
+    if not isinstance(cast(Any, source), (str, Path, Scenario)):
+        raise ScenarioError(f"scenario must be a preset or .toml file, got {source!r}")
     if isinstance(source, Scenario):
         if not pairs:
             return source
@@ -156,13 +158,17 @@ def _merge_named(key: str, base: list[Any], changes: list[Any], label: str) -> l
 
 def _pairs(overrides: Overrides) -> list[tuple[str, Any]]:
     if isinstance(overrides, Mapping):
-        given = cast(Mapping[str, Any], overrides).items()
+        given = [(str(path), x) for path, x in cast(Mapping[Any, Any], overrides).items()]
         return [(path, x.item() if isinstance(x, np.generic) else x) for path, x in given]
     texts = [overrides] if isinstance(overrides, str) else overrides
+    if not isinstance(cast(Any, texts), Iterable):
+        raise ScenarioError(f"overrides must be texts such as 'horizon=5', got {overrides!r}")
     return [_parse_override(text) for text in texts]
 
 
 def _parse_override(text: str) -> tuple[str, Any]:
+    if not isinstance(cast(Any, text), str):
+        raise ScenarioError(f"override must read field=value, got {text!r}")
     path, equals, right = text.partition("=")
     if not equals or not path.strip():
         raise ScenarioError(f"override must read field=value, got {text!r}")

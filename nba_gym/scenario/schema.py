@@ -39,6 +39,7 @@ from nba_gym.scenario.mechanisms import (
     Relationship,
     Service,
 )
+from nba_gym.scenario.tables import Tabular
 
 __all__ = [
     "Action",
@@ -204,6 +205,9 @@ class Scenario(Part):
     contract: Contract = Field(default_factory=Contract, description="contracts")
     service: Service = Field(default_factory=Service, description="problems, visits, baskets")
     engagement: Engagement = Field(default_factory=Engagement, description="engagement policy")
+    tabular: Tabular | None = Field(
+        default=None, description="tables that take the place of all mechanisms"
+    )
 
     @property
     def n_needs(self) -> int:

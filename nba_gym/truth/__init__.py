@@ -1,6 +1,16 @@
-"""What only a simulator knows: exact expectations, and oracles that use them."""
+"""What only a simulator knows: exact expectations, exact optima, and oracles that use them."""
 
 from nba_gym.truth.expected import expected_profit
 from nba_gym.truth.oracle import MyopicOracle
+from nba_gym.truth.solve import Regret, Solution, evaluate, regret, solve, whittle_indices
 
-__all__ = ["MyopicOracle", "expected_profit"]
+__all__ = [
+    "MyopicOracle",
+    "Regret",
+    "Solution",
+    "evaluate",
+    "expected_profit",
+    "regret",
+    "solve",
+    "whittle_indices",
+]

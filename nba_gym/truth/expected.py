@@ -23,9 +23,10 @@ from nba_gym.customer.places import (
     TOTAL,
     WEIGHT,
 )
-from nba_gym.customer.population import Population
+from nba_gym.customer.populate import AnyPopulation
 from nba_gym.customer.purchase import expected_purchases, purchase_probability
 from nba_gym.customer.respond import respond
+from nba_gym.customer.tables import TabularPopulation
 from nba_gym.lanes import LANES, Scratch, lanes_for, need_block, used
 from nba_gym.records.places import (
     ACT_COST,
@@ -121,7 +122,7 @@ def _make_expected(digest: str) -> Callable[..., None]:
 _expected_tiles = entry(_make_expected)
 
 
-def expected_profit(population: Population) -> NDArray[np.float64]:
+def expected_profit(population: AnyPopulation) -> NDArray[np.float64]:
     """Expected profit of this period for every customer and action, exactly.
 
     Forbidden actions are valued as if they were allowed; the mask says which are. The only
@@ -133,6 +134,8 @@ def expected_profit(population: Population) -> NDArray[np.float64]:
     Returns:
         ``(n, n_actions)``, in currency.
     """
+    if isinstance(population, TabularPopulation):
+        return population.problem.rewards[population.read("state")[:, 0].astype(np.int64)]
     out: NDArray[Any] = np.zeros((population.n, population.scenario.n_actions))
     scratch = Scratch()
     _expected_tiles(

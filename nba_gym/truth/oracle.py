@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nba_gym.customer.population import Population
+from nba_gym.customer.populate import AnyPopulation
 from nba_gym.errors import PolicyError
 from nba_gym.truth.expected import expected_profit
 
@@ -26,9 +26,9 @@ class MyopicOracle:
     def __init__(self, margin: float = 0.0) -> None:
         self.name = "myopic oracle"
         self.margin = margin
-        self._population: Population | None = None
+        self._population: AnyPopulation | None = None
 
-    def bind(self, population: Population) -> None:
+    def bind(self, population: AnyPopulation) -> None:
         """Show the oracle the customers it will act for."""
         self._population = population
 

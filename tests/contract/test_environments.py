@@ -26,9 +26,10 @@ from nba_gym.envs.vector import JourneyVectorEnv
 from nba_gym.errors import ActionError, EpisodeError, NbaGymError, PolicyError
 from nba_gym.records.ledger import LINES
 from nba_gym.scenario.load import load_scenario
-from tests.journeys import choose
+from tests.journeys import choose, journey_ids
 
 IDS = nba_gym.environment_ids()
+JOURNEYS = journey_ids()
 MODES = list(AutoresetMode)
 QUANTUM = 1 / 65536
 
@@ -320,7 +321,7 @@ def test_income_is_never_negative_and_costs_never_positive(env_id):
 # --- the end of a journey -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", JOURNEYS)
 def test_a_journey_is_truncated_exactly_at_the_horizon(env_id):
     for env in (one(env_id), one(env_id, overrides={"leaving.period_scale": 0.0})):
         horizon, may_end = env.scenario.horizon, env.scenario.leaving.period_scale > 0
@@ -333,7 +334,7 @@ def test_a_journey_is_truncated_exactly_at_the_horizon(env_id):
             assert not terminated or (may_end and env.scenario.contract.enabled)
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", JOURNEYS)
 def test_termination_and_truncation_never_come_together(env_id):
     envs = many(env_id, 400, overrides=["horizon=9"], autoreset_mode="SameStep")
     age = np.zeros(400, dtype=int)
@@ -349,7 +350,7 @@ def test_termination_and_truncation_never_come_together(env_id):
     assert (ends[0] > 0) == envs.scenario.contract.enabled
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", JOURNEYS)
 def test_only_a_cancelled_contract_terminates_a_journey(env_id):
     scenario = load_scenario(scenario_of(env_id))
     leave_at_once = {"leaving.period_scale": 1.0, "leaving.period_base": 20.0}
@@ -507,7 +508,7 @@ def test_an_error_about_an_action_names_the_place_the_rule_and_the_value():
 
 
 def test_a_step_before_the_first_reset_is_refused():
-    for env, action in ((one(IDS[0]), 0), (many(IDS[0], 2), [0, 0])):
+    for env, action in ((one(JOURNEYS[0]), 0), (many(JOURNEYS[0], 2), [0, 0])):
         with pytest.raises(EpisodeError, match="before the first reset") as error:
             env.step(action)
         one_line(error)
@@ -515,16 +516,16 @@ def test_a_step_before_the_first_reset_is_refused():
 
 def test_before_the_first_reset_there_is_no_mask_to_look_at():
     with pytest.raises(EpisodeError):
-        one(IDS[0]).action_masks()
+        one(JOURNEYS[0]).action_masks()
     with pytest.raises(EpisodeError):
-        one(IDS[0]).explain_mask()
+        one(JOURNEYS[0]).explain_mask()
     with pytest.raises(EpisodeError):
-        many(IDS[0], 2).explain_mask(0)
+        many(JOURNEYS[0], 2).explain_mask(0)
 
 
 @pytest.mark.parametrize("index", [-1, 3, 31, 1.5])
 def test_the_mask_of_a_customer_who_is_not_there_cannot_be_explained(index):
-    envs = many(IDS[0], 3)
+    envs = many(JOURNEYS[0], 3)
     envs.reset(seed=0)
     with pytest.raises(ActionError, match="index"):
         envs.explain_mask(index)
@@ -542,7 +543,7 @@ def test_a_step_after_the_end_of_a_journey_is_refused(env_id):
     env.step(0)
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", JOURNEYS)
 def test_a_step_of_a_batch_in_which_a_journey_is_over_is_refused(env_id):
     env = JourneyVectorEnv(
         4, scenario_of(env_id), overrides=["horizon=2"], autoreset_mode=AutoresetMode.DISABLED
@@ -563,24 +564,24 @@ def test_a_step_of_a_batch_in_which_a_journey_is_over_is_refused(env_id):
 
 @pytest.mark.parametrize("seed", NOT_A_SEED.values(), ids=NOT_A_SEED)
 def test_what_is_not_a_seed_is_refused(seed):
-    for env in (one(IDS[0]), many(IDS[0], 2)):
+    for env in (one(JOURNEYS[0]), many(JOURNEYS[0], 2)):
         with pytest.raises(ActionError, match="seed") as error:
             env.reset(seed=seed)
         one_line(error)
     with pytest.raises(ActionError, match=r"seed\[1\]") as error:
-        many(IDS[0], 2).reset(seed=[1, seed])
+        many(JOURNEYS[0], 2).reset(seed=[1, seed])
     one_line(error)
 
 
 def test_seeds_may_be_as_large_as_64_bits():
-    seen = [env.reset(seed=2**64 - 1)[0] for env in (one(IDS[0]), many(IDS[0], 2))]
+    seen = [env.reset(seed=2**64 - 1)[0] for env in (one(JOURNEYS[0]), many(JOURNEYS[0], 2))]
     assert np.array_equal(seen[0], seen[1][0])
-    assert not np.array_equal(seen[0], one(IDS[0]).reset(seed=2**64 - 2)[0])
+    assert not np.array_equal(seen[0], one(JOURNEYS[0]).reset(seed=2**64 - 2)[0])
 
 
 def test_a_list_of_seeds_must_have_one_for_each_place():
     with pytest.raises(ActionError, match="seed must be a number or 3 numbers, got 2"):
-        many(IDS[0], 3).reset(seed=[1, 2])
+        many(JOURNEYS[0], 3).reset(seed=[1, 2])
 
 
 @pytest.mark.parametrize(
@@ -598,7 +599,7 @@ def test_a_list_of_seeds_must_have_one_for_each_place():
     ids=str,
 )
 def test_what_is_not_a_customer_is_refused_and_changes_nothing(options):
-    env, twin = one(IDS[0]), one(IDS[0])
+    env, twin = one(JOURNEYS[0]), one(JOURNEYS[0])
     env.reset(seed=0)
     twin.reset(seed=0)
     with pytest.raises(ActionError) as error:
@@ -628,7 +629,7 @@ def test_what_is_not_a_customer_is_refused_and_changes_nothing(options):
     ids=str,
 )
 def test_what_are_not_customers_or_a_reset_mask_are_refused_and_change_nothing(options):
-    envs, twins = many(IDS[0], 3), many(IDS[0], 3)
+    envs, twins = many(JOURNEYS[0], 3), many(JOURNEYS[0], 3)
     envs.reset(seed=0)
     twins.reset(seed=0)
     with pytest.raises(ActionError) as error:
@@ -639,7 +640,7 @@ def test_what_are_not_customers_or_a_reset_mask_are_refused_and_change_nothing(o
 
 
 def test_the_first_reset_begins_everybody():
-    envs = many(IDS[0], 3, autoreset_mode="SameStep")
+    envs = many(JOURNEYS[0], 3, autoreset_mode="SameStep")
     with pytest.raises(EpisodeError) as error:
         envs.reset(seed=0, options={"reset_mask": np.array([True, False, True])})
     one_line(error)
@@ -675,8 +676,8 @@ def test_an_unknown_way_to_render_is_refused_at_once(mode):
         one_line(error)
 
 
-def test_an_unknown_way_to_begin_anew_is_refused():
-    with pytest.raises(ValueError, match="AutoresetMode"):
+def test_an_unknown_way_to_begin_anew_is_refused_with_the_choices():
+    with pytest.raises(ActionError, match=r"must be one of 'NextStep'.*got 'Never'"):
         JourneyVectorEnv(2, autoreset_mode="Never")
 
 
@@ -706,7 +707,7 @@ def test_place_i_meets_customer_i_and_then_goes_on_by_the_number_of_places(env_i
 
 
 def test_a_list_of_seeds_gives_each_place_a_world_of_its_own():
-    envs, single = many(IDS[0], 3), one(IDS[0])
+    envs, single = many(JOURNEYS[0], 3), one(JOURNEYS[0])
     envs.reset(seed=[4, 2**64 - 1, 4])
     seen = envs.step([0, 0, 0])[0]
     for i, seed in enumerate([4, 2**64 - 1, 4]):
@@ -715,12 +716,14 @@ def test_a_list_of_seeds_gives_each_place_a_world_of_its_own():
 
 
 def test_without_a_seed_every_environment_has_a_world_of_its_own():
-    worlds = {env.population.who()[0][0] for env in (one(IDS[0]), one(IDS[0])) if env.reset()}
+    worlds = {
+        env.population.who()[0][0] for env in (one(JOURNEYS[0]), one(JOURNEYS[0])) if env.reset()
+    }
     assert len(worlds) == 2
     assert 0 not in worlds
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", JOURNEYS)
 def test_nothing_of_the_last_customer_is_left_after_a_reset(env_id):
     env, fresh = one(env_id, observe="everything"), one(env_id, observe="everything")
     for customer in range(5):
@@ -764,7 +767,7 @@ def test_what_one_customer_returned_is_never_changed_by_later_steps(env_id):
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", JOURNEYS)
 def test_what_a_caller_writes_into_returned_arrays_changes_nothing(env_id, mode):
     def spoil(data: Any) -> None:
         for leaf in leaves(data):
@@ -796,7 +799,7 @@ def test_what_a_caller_writes_into_returned_arrays_changes_nothing(env_id, mode)
 
 
 def test_actions_may_be_read_only_or_strided_and_nothing_is_compiled_for_them():
-    envs, twins = many(IDS[0], 6), many(IDS[0], 6)
+    envs, twins = many(JOURNEYS[0], 6), many(JOURNEYS[0], 6)
     envs.reset(seed=0)
     twins.reset(seed=0)
     actions = np.array([0, 1, 2, 1, 0, 2])
@@ -825,7 +828,7 @@ def test_the_global_random_numbers_are_left_alone(env_id):
 
 
 @pytest.mark.parametrize("render_mode", [None, "ansi"])
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", JOURNEYS)
 def test_a_copy_goes_its_own_way_from_the_same_place(env_id, render_mode):
     env, twin = one(env_id, render_mode=render_mode), one(env_id, render_mode=render_mode)
     for each in (env, twin):
@@ -843,7 +846,7 @@ def test_a_copy_goes_its_own_way_from_the_same_place(env_id, render_mode):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", JOURNEYS)
 def test_a_copied_batch_goes_its_own_way_from_the_same_place(env_id, threads):
     n = 100
     envs, twins = many(env_id, n, threads=threads), many(env_id, n, threads=threads)
@@ -859,7 +862,7 @@ def test_a_copied_batch_goes_its_own_way_from_the_same_place(env_id, threads):
         assert data_equivalence(copies.step(np.full(n, action)), expected, exact=True)
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", JOURNEYS)
 def test_a_partial_reset_shows_the_others_what_they_saw_last(env_id):
     nobody_leaves = {"leaving.period_scale": 0.0}
     envs = many(env_id, 50, autoreset_mode="Disabled", overrides=nobody_leaves)
@@ -874,7 +877,7 @@ def test_a_partial_reset_shows_the_others_what_they_saw_last(env_id):
 # --- rendering ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", JOURNEYS)
 def test_a_journey_reads_as_lines_with_its_actions(env_id):
     env = one(env_id, render_mode="ansi")
     _, info = env.reset(seed=1, options={"customer": 12})
@@ -894,7 +897,7 @@ def test_a_journey_reads_as_lines_with_its_actions(env_id):
     assert env.render() == f"customer 13 of {env.scenario.name}"
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", JOURNEYS)
 def test_a_journey_can_be_drawn(env_id):
     pytest.importorskip("matplotlib")
     env = one(env_id, render_mode="rgb_array")
@@ -935,7 +938,7 @@ def test_every_customer_of_a_batch_has_a_journey_to_read(mode):
 
 
 def test_nothing_is_rendered_unless_asked_for():
-    env, envs = one(IDS[0]), many(IDS[0], 2)
+    env, envs = one(JOURNEYS[0]), many(JOURNEYS[0], 2)
     env.reset(seed=0)
     envs.reset(seed=0)
     assert env.render() is None
@@ -954,11 +957,11 @@ def loaded():
     return [name for name in {heavy!r} if name in sys.modules]
 assert not loaded(), loaded()
 import gymnasium
-env = gymnasium.make({IDS[0]!r}, render_mode="ansi")
+env = gymnasium.make({JOURNEYS[0]!r}, render_mode="ansi")
 env.reset(seed=0)
 env.step(0)
 env.render()
-envs = gymnasium.make_vec({IDS[0]!r}, num_envs=3)
+envs = gymnasium.make_vec({JOURNEYS[0]!r}, num_envs=3)
 envs.reset(seed=0)
 assert not loaded(), loaded()
 """

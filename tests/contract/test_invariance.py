@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-import nba_gym
 from nba_gym.envs.journey import JourneyEnv
 from nba_gym.envs.registration import scenario_of
 from nba_gym.envs.vector import JourneyVectorEnv
@@ -23,9 +22,9 @@ from nba_gym.evaluation import rollout
 from nba_gym.lanes import LANES
 from nba_gym.policies import RoundRobin, UniformRandom
 from nba_gym.scenario.load import load_scenario
-from tests.journeys import Lived, choose, live
+from tests.journeys import Lived, choose, journey_ids, live
 
-IDS = nba_gym.environment_ids()
+IDS = journey_ids()
 ROOT = Path(__file__).parents[2]
 SEED = 7
 TRANSITIONS = 70_000  # of one id in one arrangement; with all arrangements more than a million

@@ -1,5 +1,7 @@
 """A replayed event log gives what the simulation gave, to the bit."""
 
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,12 +11,14 @@ from nba_gym.customer.population import Population
 from nba_gym.errors import DataError
 from nba_gym.evaluation import record_journeys
 from nba_gym.policies import UniformRandom
+from nba_gym.records.events import event_columns
 from nba_gym.records.log import read_log, write_log
 from nba_gym.replay import replay
-from nba_gym.scenario.load import load_scenario, preset_names
+from nba_gym.scenario.load import load_scenario
+from tests.journeys import journey_worlds
 
 
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", journey_worlds())
 def test_a_replayed_log_gives_the_same_observations_masks_and_money(name, tmp_path):
     scenario, n, seed = load_scenario(name), 200, 3
     written = record_journeys(UniformRandom(), scenario, n, seed)
@@ -58,3 +62,54 @@ def test_a_damaged_log_is_refused_with_its_column(tmp_path):
         assert "\n" not in str(error.value)
     with pytest.raises(DataError, match=r"births\.parquet"):
         read_log(tmp_path / "nowhere", scenario)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "rule"),
+    [
+        ("action", 99.0, "whole numbers in"),
+        ("action", -1.0, "whole numbers in"),
+        ("action", 0.5, "whole numbers in"),
+        ("action", np.inf, "whole numbers in"),
+        ("need_bought", 1e9, "whole numbers in"),
+        ("purchases", -3.0, "whole numbers in"),
+        ("list_spend", np.nan, "numbers in"),
+        ("list_spend", -1.0, "numbers in"),
+        ("sent", 2.0, "whole numbers in"),
+        ("visit", 77.0, "whole numbers in"),
+        ("basket", 77.0, "whole numbers in"),
+        ("reading_loyalty", 1.5, "numbers in"),
+    ],
+)
+def test_a_log_that_cannot_have_come_about_is_refused_before_anything_is_read(column, value, rule):
+    scenario = load_scenario("retail", {"horizon": 4})
+    log = record_journeys(UniformRandom(), scenario, 6)
+    events = log.events.copy()
+    events[2, 3, event_columns(scenario).index(column)] = value
+    with pytest.raises(DataError, match=rf"{column} must be {rule} .* \(customer 3, period 2\)"):
+        replay(dataclasses.replace(log, events=events), scenario)
+
+
+def test_a_log_of_another_world_is_refused():
+    retail = load_scenario("retail", {"horizon": 4, "spread_start": False})
+    log = record_journeys(UniformRandom(), retail, 6)
+    with pytest.raises(DataError, match=r"births must have shape \(6, 4\) in control, got"):
+        replay(log, load_scenario("control"))
+
+
+def test_files_that_are_no_log_are_refused(tmp_path):
+    scenario = load_scenario("retail", {"horizon": 4})
+    write_log(record_journeys(UniformRandom(), scenario, 6), scenario, tmp_path)
+    events = pl.read_parquet(tmp_path / "events.parquet")
+    for broken, message in (
+        (events.head(0), "events.parquet must have at least one row, got none"),
+        (events.with_columns(sent=pl.lit(None, pl.Float64)), "sent must be a number, got none"),
+        (events.with_columns(sent=pl.lit("yes")), "sent must hold numbers only, got String"),
+    ):
+        broken.write_parquet(tmp_path / "events.parquet")
+        with pytest.raises(DataError, match=message):
+            read_log(tmp_path, scenario)
+    (tmp_path / "events.parquet").write_text("no table")
+    with pytest.raises(DataError, match=r"events\.parquet must be a Parquet file, got") as error:
+        read_log(tmp_path, scenario)
+    assert "\n" not in str(error.value)

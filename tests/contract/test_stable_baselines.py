@@ -19,7 +19,7 @@ from nba_gym.envs.registration import scenario_of
 from nba_gym.envs.vector import JourneyVectorEnv
 from nba_gym.errors import ActionError, EpisodeError
 from nba_gym.scenario.load import load_scenario
-from tests.journeys import choose
+from tests.journeys import choose, journey_ids
 
 pytest.importorskip("stable_baselines3")
 pytest.importorskip("sb3_contrib")
@@ -45,10 +45,11 @@ from stable_baselines3.common.vec_env import (
 from nba_gym.envs.stable_baselines import JourneyVecEnv
 
 IDS = nba_gym.environment_ids()
+JOURNEYS = journey_ids()
 SMALL = {"policy_kwargs": {"net_arch": [8]}, "device": "cpu", "seed": 0}
 
 
-def make(env_id: str = IDS[0], n: int = 6, **settings: Any) -> Any:
+def make(env_id: str = JOURNEYS[0], n: int = 6, **settings: Any) -> Any:
     return nba_gym.make_sb3(env_id, num_envs=n, **settings)
 
 
@@ -87,7 +88,7 @@ def test_everything_returned_has_the_shape_and_type_that_algorithms_expect(env_i
 
 
 def test_the_spaces_are_those_of_one_customer():
-    venv, env = make(), JourneyEnv(scenario_of(IDS[0]))
+    venv, env = make(), JourneyEnv(scenario_of(JOURNEYS[0]))
     assert venv.observation_space == env.observation_space
     assert venv.action_space == env.action_space
 
@@ -228,7 +229,7 @@ def test_the_terminal_observation_is_the_last_one_of_the_customer_alone(env_id):
     assert ends >= 2 * n
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", JOURNEYS)
 def test_only_a_time_limit_is_called_a_time_limit(env_id):
     venv = make(env_id, 300, overrides=["horizon=16"])
     age, told = np.zeros(300, dtype=int), {True: 0, False: 0}
@@ -378,7 +379,7 @@ def test_journeys_can_be_drawn_side_by_side():
 @pytest.mark.slow
 def test_processes_of_their_own_find_the_environment_by_its_module():
     # a fresh process has imported nothing: "module:id" tells Gymnasium what to import there
-    venv: Any = make_vec_env(f"nba_gym:{IDS[0]}", 2, seed=3, vec_env_cls=SubprocVecEnv)
+    venv: Any = make_vec_env(f"nba_gym:{JOURNEYS[0]}", 2, seed=3, vec_env_cls=SubprocVecEnv)
     try:
         seen = venv.reset()
         masks = get_action_masks(venv)
@@ -386,7 +387,7 @@ def test_processes_of_their_own_find_the_environment_by_its_module():
     finally:
         venv.close()
     for i in range(2):  # SB3 gives place i the seed + i
-        env = JourneyEnv(scenario_of(IDS[0]))
+        env = JourneyEnv(scenario_of(JOURNEYS[0]))
         observation, info = env.reset(seed=3 + i)
         assert np.array_equal(seen[i], observation)
         assert np.array_equal(masks[i], info["action_mask"] > 0)
@@ -396,7 +397,7 @@ def test_processes_of_their_own_find_the_environment_by_its_module():
 # --- staggered starts -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", JOURNEYS)
 def test_staggered_customers_stand_where_waiting_would_have_led_them(env_id):
     n, scenario = 13, load_scenario(scenario_of(env_id), ["horizon=26"])
     venv, env = JourneyVecEnv(n, scenario, stagger=True), JourneyEnv(scenario)
@@ -506,7 +507,7 @@ def test_masks_are_found_through_every_wrapper():
     assert not masks.all()
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", JOURNEYS)
 def test_masks_are_those_of_each_customer_alone(env_id):
     venv, env = make(env_id, 8), JourneyEnv(scenario_of(env_id))
     venv.seed(6)

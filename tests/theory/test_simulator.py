@@ -13,17 +13,16 @@ import pytest
 from scipy import stats
 from scipy.special import betaln
 
-import nba_gym
 from nba_gym.calibration.bg_nbd import BgNbdErrors, BgNbdFit
 from nba_gym.calibration.histogram import frequency_histogram
 from nba_gym.customer.population import Population
-from nba_gym.envs.registration import scenario_of
 from nba_gym.evaluation import rollout
 from nba_gym.policies import NoContact, RoundRobin, UniformRandom
 from nba_gym.records.events import event_columns
 from nba_gym.records.ledger import LINES
 from nba_gym.scenario.load import load_scenario
 from nba_gym.truth import expected_profit
+from tests.journeys import journey_worlds
 from tests.worlds import (
     HIDDEN,
     VISIBLE,
@@ -39,7 +38,7 @@ from tests.worlds import (
     without_effects,
 )
 
-WORLDS = [scenario_of(env_id) for env_id in nba_gym.environment_ids()]
+WORLDS = journey_worlds()
 CROWD, TIMES = 2**17, 8  # 1,048,576 draws
 Z = 4.0
 

@@ -3,6 +3,7 @@
 import copy
 import gc
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -59,6 +60,7 @@ def work(board, known, sums):
 def test_every_part_of_many_jobs_is_done_once_by_whoever_comes_first():
     board, sums = new_board(1), np.zeros(37, dtype=np.int64)
     crew = Crew([lambda known: work(board, known, sums) for _ in range(3)])
+    crew.start()
     total = 0
     try:
         for i in range(20_000):
@@ -80,6 +82,7 @@ def test_threads_that_take_parts_at_the_same_time_never_take_the_same():
     board = new_board(1)
     taken = [np.zeros(parts, dtype=np.int64) for _ in range(2)]  # by each thread
     crew = Crew([lambda known: work(board, known, taken[1])])
+    crew.start()
     until = time.monotonic() + 60.0
     jobs = shared = 0
     try:
@@ -101,6 +104,7 @@ def test_threads_that_take_parts_at_the_same_time_never_take_the_same():
 def test_helpers_do_take_parts():
     board, sums = new_board(1), np.zeros(8, dtype=np.int64)
     crew = Crew([lambda known: work(board, known, sums)])
+    crew.start()
     try:
         announce(board, len(sums), 1)  # and nobody leads
         crew.wake()
@@ -184,6 +188,92 @@ def test_a_step_after_an_interrupted_one_waits_for_what_was_posted():
     people.step(actions, kernel.SAME_STEP)
     twin.step(actions, kernel.SAME_STEP)
     assert (people.out.observations == twin.out.observations).all()
+
+
+STORM = """
+import signal
+import numpy as np
+from nba_gym.envs.vector import JourneyVectorEnv
+
+armed = [False]
+
+def ring(*_):
+    if armed[0]:
+        armed[0] = False
+        raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, ring)
+n, actions, luck = 20_000, np.zeros(20_000, dtype=np.int64), np.random.default_rng(0)
+env = None
+for i in range(60):
+    wait = luck.uniform(1e-4, 8e-3)
+    try:
+        if env is None and i % 4:  # else the alarm comes while helpers are hired
+            env = JourneyVectorEnv(n, "control", threads=6)
+            env.reset(seed=0)
+        armed[0] = True
+        signal.setitimer(signal.ITIMER_REAL, wait)
+        if env is None:
+            env = JourneyVectorEnv(n, "control", threads=6)
+            env.reset(seed=0)
+        while armed[0]:  # an alarm may also be swallowed, where Python finalises something
+            env.step(actions)
+    except KeyboardInterrupt:
+        pass
+    if i % 2:
+        env = None
+print("survived", flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timers that interrupt")
+def test_a_storm_of_ctrl_c_leaves_no_process_dead_or_waiting():
+    done = subprocess.run(
+        [sys.executable, "-c", STORM], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "survived\n"), done.stderr
+
+
+@pytest.mark.parametrize("given", [0, 1])
+def test_where_the_system_gives_no_more_threads_the_leader_works_alone(monkeypatch, given):
+    begun: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if len(begun) >= given:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    people, twin = population(4), population(1)
+    actions = np.zeros(people.n, dtype=np.int64)
+    people.step(actions, kernel.SAME_STEP)
+    twin.step(actions, kernel.SAME_STEP)
+    assert (people.out.rewards == twin.out.rewards).all()
+    assert len(begun) == given
+    del people
+    assert not any(thread.is_alive() for thread in begun)
+
+
+def test_whoever_is_hired_while_ctrl_c_comes_goes_home_too(monkeypatch):
+    before, start = len(helpers()), threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    people = Population(SCENARIO, 512, threads=3)
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    everybody = np.ones(512, bool), np.zeros(512, np.uint64), np.arange(512, dtype=np.uint64)
+    with pytest.raises(KeyboardInterrupt):
+        people.begin(*everybody)
+    monkeypatch.undo()
+    people.begin(*everybody)
+    assert len(helpers()) == before + 1  # nobody is hired twice
+    del people
+    assert len(helpers()) == before
 
 
 def test_a_copy_has_helpers_of_its_own():

@@ -91,5 +91,7 @@ def _figures(
     figures = [value_figure(stage), ledger_figure(stage)]
     if len(curve) > 1:
         figures.append(learning_figure(stage, curve, unit, levels, band))
-    figures += [survival_figure(stage), contact_figure(stage), behaviour_figure(stage)]
+    figures += [survival_figure(stage), contact_figure(stage)]
+    if any(run.by_state for run in stage.comparison.rollouts.values()):
+        figures.append(behaviour_figure(stage))
     return [*figures, persona_figure(stage)]
