@@ -12,12 +12,12 @@ log-likelihood of each customer and hands it to ``likelihood.maximise``.
 """
 
 from nba_gym.calibration.bg_nbd import BgNbdErrors, BgNbdFit, fit_bg_nbd
+from nba_gym.calibration.datasets import read_cdnow, read_donations
 from nba_gym.calibration.gamma_gamma import GammaGammaErrors, GammaGammaFit, fit_gamma_gamma
 from nba_gym.calibration.histogram import frequency_histogram
 from nba_gym.calibration.transactions import (
     CustomerSummary,
     TransactionLog,
-    read_cdnow,
     summarise,
     transaction_log,
 )
@@ -33,6 +33,7 @@ __all__ = [
     "fit_gamma_gamma",
     "frequency_histogram",
     "read_cdnow",
+    "read_donations",
     "summarise",
     "transaction_log",
 ]
