@@ -7,7 +7,8 @@ function that fits it and one frozen result::
     purchases = fit_bg_nbd(summary.frequency, summary.recency, summary.age)
     spend = fit_gamma_gamma(summary.frequency, summary.mean_spend)
 
-
+Purchases at any time are BG/NBD (a customer may leave after a purchase) or Pareto/NBD (at any
+moment); purchases at discrete opportunities are BG/BB.
 
 A further model is a further module: it checks its columns with ``inputs``, groups equal rows,
 writes down the log-likelihood of one customer of each group and hands it to
@@ -20,6 +21,7 @@ from nba_gym.calibration.datasets import read_cdnow, read_donations
 from nba_gym.calibration.gamma_gamma import GammaGammaErrors, GammaGammaFit, fit_gamma_gamma
 from nba_gym.calibration.histogram import frequency_histogram
 from nba_gym.calibration.inputs import OpportunityHistory
+from nba_gym.calibration.pareto_nbd import ParetoNbdErrors, ParetoNbdFit, fit_pareto_nbd
 from nba_gym.calibration.transactions import (
     CustomerSummary,
     TransactionLog,
@@ -36,10 +38,13 @@ __all__ = [
     "GammaGammaErrors",
     "GammaGammaFit",
     "OpportunityHistory",
+    "ParetoNbdErrors",
+    "ParetoNbdFit",
     "TransactionLog",
     "fit_bg_bb",
     "fit_bg_nbd",
     "fit_gamma_gamma",
+    "fit_pareto_nbd",
     "frequency_histogram",
     "read_cdnow",
     "read_donations",
