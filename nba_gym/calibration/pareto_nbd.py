@@ -182,12 +182,12 @@ class ParetoNbdFit:
         return RateShapes(self.r, self.alpha, self.s, self.beta)
 
     def _active_probability(self, history: PurchaseHistory) -> FloatArray:
-        """Probability to be active, in logarithms so that nothing overflows."""
+        """Probability to be active; ``met`` is at most 1, so nothing overflows."""
         x, since, now = history.frequency, history.recency, history.age
-        log_ratio = log_active(self._rates, x, since) - log_active(self._rates, x, now)
-        left = np.exp(log_ratio) * share_that_left(self._rates, x, since)
-        left = left - share_that_left(self._rates, x, now)
-        return 1 / (1 + np.maximum(left, 0.0))  # 0 where t_x is T, up to rounding
+        met = np.exp(log_active(self._rates, x, now) - log_active(self._rates, x, since))
+        left = share_that_left(self._rates, x, since)
+        left = left - met * share_that_left(self._rates, x, now)
+        return met / (met + np.maximum(left, 0.0))  # 0 left where t_x is T, up to rounding
 
     def _mean_if_active(self, t: FloatArray, history: PurchaseHistory) -> FloatArray:
         """Expected purchases in ``t`` weeks of customers known to be active, whatever s is."""

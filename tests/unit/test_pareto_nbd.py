@@ -115,6 +115,13 @@ def test_pareto_nbd_knows_heavy_buyers_whose_likelihood_overflows():
     assert active == pytest.approx([0.99960, 0.99956, 0.74949, 0.99426], abs=1e-5)
 
 
+def test_pareto_nbd_gives_up_heavy_buyers_after_a_long_silence():
+    active = PUBLISHED.active_probability([900, 900, 900], [50.0] * 3, [50.0, 52.0, 500.0])
+    assert active[0] == 1
+    assert 0 < active[1] < 1e-6
+    assert active[2] == 0
+
+
 # ---------------------------------------------------------------------------- closed forms
 
 
