@@ -7,32 +7,53 @@ function that fits it and one frozen result::
     purchases = fit_bg_nbd(summary.frequency, summary.recency, summary.age)
     spend = fit_gamma_gamma(summary.frequency, summary.mean_spend)
 
-A further model is a further module: it checks its columns with ``inputs``, writes down the
-log-likelihood of each customer and hands it to ``likelihood.maximise``.
+Purchases at any time are BG/NBD (a customer may leave after a purchase) or Pareto/NBD (at any
+moment); purchases at discrete opportunities BG/BB; contracts that are renewed or cancelled sBG.
+
+A further model is a further module: it checks its columns with ``inputs``, groups equal rows,
+writes down the log-likelihood of one customer of each group and hands it to
+``likelihood.maximise``.
 """
 
+from nba_gym.calibration.bg_bb import BgBbErrors, BgBbFit, fit_bg_bb
 from nba_gym.calibration.bg_nbd import BgNbdErrors, BgNbdFit, fit_bg_nbd
+from nba_gym.calibration.datasets import read_cdnow, read_donations
 from nba_gym.calibration.gamma_gamma import GammaGammaErrors, GammaGammaFit, fit_gamma_gamma
 from nba_gym.calibration.histogram import frequency_histogram
+from nba_gym.calibration.inputs import OpportunityHistory
+from nba_gym.calibration.pareto_nbd import ParetoNbdErrors, ParetoNbdFit, fit_pareto_nbd
+from nba_gym.calibration.sbg import ContractLives, SbgErrors, SbgFit, contract_lives, fit_sbg
 from nba_gym.calibration.transactions import (
     CustomerSummary,
     TransactionLog,
-    read_cdnow,
     summarise,
     transaction_log,
 )
 
 __all__ = [
+    "BgBbErrors",
+    "BgBbFit",
     "BgNbdErrors",
     "BgNbdFit",
+    "ContractLives",
     "CustomerSummary",
     "GammaGammaErrors",
     "GammaGammaFit",
+    "OpportunityHistory",
+    "ParetoNbdErrors",
+    "ParetoNbdFit",
+    "SbgErrors",
+    "SbgFit",
     "TransactionLog",
+    "contract_lives",
+    "fit_bg_bb",
     "fit_bg_nbd",
     "fit_gamma_gamma",
+    "fit_pareto_nbd",
+    "fit_sbg",
     "frequency_histogram",
     "read_cdnow",
+    "read_donations",
     "summarise",
     "transaction_log",
 ]

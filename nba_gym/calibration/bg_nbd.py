@@ -221,11 +221,13 @@ def fit_bg_nbd(frequency: ArrayLike, recency: ArrayLike, age: ArrayLike) -> BgNb
     if purchases == 0:
         raise DataError("frequency must be positive for at least one customer, got only zeros")
 
+    groups, counts = history.grouped()
+
     def log_likelihood(parameters: FloatArray) -> FloatArray:
-        return _log_likelihood(parameters, history)
+        return _log_likelihood(parameters, groups)
 
     start = (1.0, weeks / purchases, 1.0, 3.0)
-    best = maximise("BG/NBD", BgNbdErrors._fields, log_likelihood, start)
+    best = maximise("BG/NBD", BgNbdErrors._fields, log_likelihood, start, counts)
     r, alpha, a, b = best.estimates.tolist()
     errors = BgNbdErrors(*best.standard_errors.tolist())
     return BgNbdFit(r, alpha, a, b, best.log_likelihood, history.n_customers, errors)

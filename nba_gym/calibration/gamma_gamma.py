@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nba_gym.calibration.grouping import group_rows
 from nba_gym.calibration.inputs import numbers, require, whole_number_column
 from nba_gym.calibration.likelihood import maximise
 from nba_gym.calibration.special import FloatArray, log_gamma
@@ -104,7 +105,8 @@ def fit_gamma_gamma(frequency: ArrayLike, mean_spend: ArrayLike) -> GammaGammaFi
     repeats = x > 0
     if not repeats.any():
         raise DataError("frequency must be positive for at least one customer, got only zeros")
-    x, spend = x[repeats], spend[repeats]
+    n_customers = int(np.count_nonzero(repeats))
+    (x, spend), counts = group_rows((x[repeats], spend[repeats]))
 
     def log_likelihood(parameters: FloatArray) -> FloatArray:
         p, q, v = parameters
@@ -119,10 +121,11 @@ def fit_gamma_gamma(frequency: ArrayLike, mean_spend: ArrayLike) -> GammaGammaFi
         )
 
     names = GammaGammaErrors._fields
-    best = maximise("gamma-gamma", names, log_likelihood, (2.0, 3.0, float(np.mean(spend))))
+    start = (2.0, 3.0, float(counts @ spend) / n_customers)
+    best = maximise("gamma-gamma", names, log_likelihood, start, counts)
     p, q, v = best.estimates.tolist()
     errors = GammaGammaErrors(*best.standard_errors.tolist())
-    return GammaGammaFit(p, q, v, best.log_likelihood, x.size, errors)
+    return GammaGammaFit(p, q, v, best.log_likelihood, n_customers, errors)
 
 
 def _spend_history(frequency: ArrayLike, mean_spend: ArrayLike) -> tuple[FloatArray, FloatArray]:

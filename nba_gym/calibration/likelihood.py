@@ -42,6 +42,7 @@ def maximise(
     names: tuple[str, ...],
     log_likelihood: Callable[[FloatArray], FloatArray],
     start: tuple[float, ...],
+    counts: FloatArray,
 ) -> Maximum:
     """Maximise a log-likelihood over positive parameters.
 
@@ -49,8 +50,10 @@ def maximise(
         model: Name of the model, for the error message.
         names: Names of the parameters, for the error message.
         log_likelihood: Maps the parameters, shape ``(n_parameters,)``, to the log-likelihood of
-            each customer, shape ``(n_customers,)``.
+            one customer of each group, shape ``(n_groups,)``.
         start: Where the search starts; positive.
+        counts: Customers of each group, > 0; see :func:`~nba_gym.calibration.grouping.group_rows`.
+            Shape ``(n_groups,)``.
 
     Returns:
         Estimates, standard errors and the log-likelihood reached.
@@ -59,9 +62,10 @@ def maximise(
         DataError: If the data have no interior maximum (a parameter runs to zero or infinity), so
             the model says more than the data can tell.
     """
+    n_customers = float(counts.sum())
 
     def mean_loss(log_parameters: FloatArray) -> float:
-        value = -float(np.mean(log_likelihood(np.exp(log_parameters))))
+        value = -float(counts @ log_likelihood(np.exp(log_parameters))) / n_customers
         return value if np.isfinite(value) else np.inf
 
     # a line search may step far out, where the likelihood overflows; it then steps back
@@ -73,10 +77,9 @@ def maximise(
         pairs = zip(names, estimates, strict=True)
         values = ", ".join(f"{name}={value:.3g}" for name, value in pairs)
         raise DataError(f"{model} has no interior maximum of its likelihood here: got {values}")
-    per_customer = log_likelihood(estimates)
     # d theta = theta d log(theta), so the errors of the logarithms scale by the estimates
-    errors = estimates * np.sqrt(np.diag(np.linalg.inv(hessian)) / per_customer.size)
-    return Maximum(estimates, errors, float(np.sum(per_customer)))
+    errors = estimates * np.sqrt(np.diag(np.linalg.inv(hessian)) / n_customers)
+    return Maximum(estimates, errors, float(counts @ log_likelihood(estimates)))
 
 
 def _minimise(function: Callable[[FloatArray], float], start: FloatArray) -> FloatArray:

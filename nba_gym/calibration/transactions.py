@@ -10,22 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from nba_gym.calibration.special import FloatArray, IntArray
-from nba_gym.errors import DataError, MissingExtraError
+from nba_gym.errors import DataError
 
 COLUMNS = ("customer", "date", "amount")
 """What a table of transactions must have."""
 
 DAYS_PER_WEEK = 7
-
-_CDNOW_FIELDS = ("master id", "customer", "date", "number of CDs", "amount")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,44 +81,6 @@ class CustomerSummary:
     def n_customers(self) -> int:
         """Number of customers."""
         return self.frequency.size
-
-
-def read_cdnow(path: Path | None = None) -> TransactionLog:
-    """Read the CDNOW sample: 2,357 customers who first bought music in January to March 1997.
-
-    The 6,919 transactions run from 1997-01-01 to 1998-06-30, 78 weeks. Amounts are US dollars,
-    eight of them zero.
-
-    Args:
-        path: The file of Fader and Hardie, five fields on a line: master id, sample id, date,
-            number of CDs, dollars. By default the copy inside the ``lifetimes`` package, found
-            without importing it, since its own readers need the retired ``pkg_resources``.
-
-    Returns:
-        The log; customers are named by sample id, "0001" to "2357".
-
-    Raises:
-        MissingExtraError: If no path is given and ``lifetimes`` is not installed.
-        DataError: If the file cannot be read, or a line lacks fields or has a bad value.
-
-    Source: Fader, P. S. and Hardie, B. G. S. (2001), "Forecasting Repeat Sales at CDNOW: A Case
-    Study", Interfaces 31(3); data at http://www.brucehardie.com/datasets/.
-    """
-    path = _shipped_file("CDNOW_sample.txt") if path is None else path
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path.name} cannot be read: {error}") from error
-    rows = [line.split() for line in lines]
-    for number, fields in enumerate(rows, start=1):
-        if len(fields) != len(_CDNOW_FIELDS):
-            names = ", ".join(_CDNOW_FIELDS)
-            raise DataError(
-                f"row {number} of {path.name} must have 5 fields ({names}), got {len(fields)}"
-            )
-    positions = {name: _CDNOW_FIELDS.index(name) for name in COLUMNS}
-    columns = {name: [fields[at] for fields in rows] for name, at in positions.items()}
-    return transaction_log(columns, date_format="%Y%m%d", source=path.name)
 
 
 def transaction_log(
@@ -244,11 +202,3 @@ def _refuse(source: str, values: pl.Series, broken: pl.Series, rule: str) -> Non
         raise DataError(
             f"{values.name} must be {rule}, got {values[row]!r} (row {row + 1} of {source})"
         )
-
-
-def _shipped_file(name: str) -> Path:
-    """A data file inside the installed ``lifetimes`` package."""
-    spec = find_spec("lifetimes")
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError("reading the CDNOW transactions", "calibrate")
-    return Path(spec.submodule_search_locations[0]) / "datasets" / name

@@ -15,13 +15,13 @@ from scipy.integrate import quad
 from nba_gym.calibration import (
     BgNbdErrors,
     BgNbdFit,
+    datasets,
     fit_bg_nbd,
     fit_gamma_gamma,
     frequency_histogram,
     read_cdnow,
     summarise,
     transaction_log,
-    transactions,
 )
 from nba_gym.errors import DataError, MissingExtraError
 
@@ -366,7 +366,7 @@ def test_an_absent_file_is_refused(tmp_path):
 
 
 def test_without_lifetimes_the_message_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(transactions, "find_spec", lambda _: None)
+    monkeypatch.setattr(datasets, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'nba_gym\[calibrate\]'"):
         read_cdnow()
 
