@@ -26,11 +26,10 @@ from numpy.typing import NDArray
 import nba_gym
 from agents.policy import AgentPolicy
 from nba_gym.customer import kernel
-from nba_gym.customer.population import Population
+from nba_gym.customer.populate import populate
 from nba_gym.errors import BundleError
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies import UniformRandom
-from nba_gym.records.features import feature_table
 from nba_gym.scenario import Scenario
 from nba_gym.scenario.load import scenario_hash
 from nba_gym.serving.bundle import FORMAT, OnnxPolicy, file_digest
@@ -106,7 +105,7 @@ def sample_observations(
 ) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
     """Observations and masks from all stages of journeys under a random policy, ``rows`` each."""
     n = -(-rows // scenario.horizon)
-    population = Population(scenario, n)
+    population = populate(scenario, n)
     seeds = np.full(n, SPLIT.seed, dtype=np.uint64)
     population.begin(np.ones(n, dtype=np.bool_), seeds, SPLIT.watching(n))
     generator = np.random.default_rng(SPLIT.seed)
@@ -170,7 +169,7 @@ def _write_graph(
 
 
 def _card(scenario: Scenario, graph: Path, recipe: dict[str, Any], seed: int) -> dict[str, Any]:
-    population = Population(scenario, 1)
+    population = populate(scenario, 1)
     return {
         "format": FORMAT,
         "scenario": scenario.name,
@@ -211,7 +210,7 @@ class Arguments:
 def _check_fits(policy: AgentPolicy, scenario: Scenario) -> None:
     """Refuse weights whose size is not that of a scenario."""
     sizes = (len(policy.scores.mean), policy.scores.head.out_features)
-    wanted = (len(feature_table(scenario)), scenario.n_actions)
+    wanted = (len(populate(scenario, 1).features), scenario.n_actions)
     if policy.observe == "records" and sizes != wanted:
         raise BundleError(
             f"weights must be for {wanted[0]} features and {wanted[1]} actions, as in "

@@ -27,12 +27,12 @@ from agents.networks import TwoSidedPolicy
 from agents.policy import AgentPolicy
 from agents.recipe import Recipe, load_recipe
 from agents.watch import CurvePoint, Watch
+from nba_gym.customer.populate import populate
 from nba_gym.envs.stable_baselines import JourneyVecEnv
 from nba_gym.errors import NbaGymError, PolicyError, check_least
 from nba_gym.evaluation import learn_practice
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies import Policy
-from nba_gym.records.features import feature_table
 from nba_gym.scenario.schema import Scenario
 
 
@@ -114,7 +114,7 @@ def train(
     check_least(1, threads=torch_threads)
     check_least(2, watch_customers=watch_customers)
     torch.set_num_threads(torch_threads)
-    n_seen = len(feature_table(scenario))
+    n_seen = len(populate(scenario, 1).features)
     shown = "everything" if recipe.privileged_critic else observe
     raw = FiniteJourneys(recipe.customers, scenario, observe=shown, threads=1, stagger=True)
     if observe != "records":
@@ -195,6 +195,11 @@ def main(arguments: Arguments) -> None:
 
     scenario = nba_gym.load_scenario(arguments.scenario, arguments.set)
     recipe = load_recipe(scenario.name, arguments.recipe).with_changes(steps=arguments.steps)
+    if scenario.tabular is not None and recipe.imitate > 0.0:
+        raise PolicyError(
+            f"recipe must be one without a teacher in {scenario.name}, a tabular world, "
+            f"got {arguments.recipe!r}; take --recipe maskable_ppo_from_scratch"
+        )
     if arguments.everything and recipe.imitate > 0.0:
         raise PolicyError(
             "recipe must be one without a teacher for a privileged agent, "

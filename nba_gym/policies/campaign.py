@@ -79,6 +79,11 @@ def fit_practice(
         from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
         raise MissingExtraError("learning propensities", "practice") from error
+    if scenario.tabular is not None:
+        raise DataError(
+            f"scenario must have records of contact to learn from, got {scenario.name!r}, "
+            "a tabular world"
+        )
     if not log.bought.any():
         raise DataError("the campaign log must hold purchases, got none")
     if not 1 <= window <= log.periods.max():
