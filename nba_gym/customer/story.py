@@ -5,7 +5,7 @@ a visible half (what the firm's records show). The only bridge between them is t
 period. The order never changes:
 
 1. observe   what the records show: features and the allowed actions (``observe``)
-2. decide    a policy picks one allowed action, or waits (outside of this file)
+2. decide    a policy picks one allowed action, or waits (outside; ``kernel._decide`` lays it down)
 3. respond   hidden state + action -> probabilities, in closed form
 4. draw      probabilities + this customer's luck -> events
 5. settle    events -> money
@@ -15,7 +15,8 @@ Every step works on a tile of ``LANES`` customers that lie side by side on the w
 (``nba_gym.lanes``): quantity ``LOYALTY`` of lane ``j`` is ``kept[LOYALTY + j]``. The loops over
 lanes are in the modules named below; the equations themselves are one-line functions without
 loops, one mechanism a file: ``response``, ``purchase``, ``needs``, ``relationship``, ``leaving``,
-``service``.
+``service``. Step 1 comes last in this file because what a period leads to is observed at its end,
+for the next decision. ``fetch_some`` asks for memory ahead of time and means nothing to the model.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import gymnasium
 
+from nba_gym.errors import ScenarioError, nearest
 from nba_gym.scenario.load import preset_names
 
 _VERSION = 0
@@ -17,8 +18,15 @@ def environment_ids() -> list[str]:
 
 
 def scenario_of(env_id: str) -> str:
-    """Scenario behind an id; anything that is not an id is taken for a scenario name or file."""
-    return {_id_of(name): name for name in preset_names()}.get(env_id, env_id)
+    """Scenario behind an id; anything that is not an id is taken for a scenario name or file.
+
+    Raises:
+        ScenarioError: If it looks like one of our ids and is none.
+    """
+    known = {_id_of(name): name for name in preset_names()}
+    if str(env_id).startswith("nba_gym/") and env_id not in known:
+        raise ScenarioError(f"id must be a known one, got {env_id!r}{nearest(env_id, known)}")
+    return known.get(env_id, env_id)
 
 
 def register_scenarios() -> None:

@@ -85,8 +85,13 @@ class Comparison:
 
         Returns:
             The paths written.
+
+        Raises:
+            PolicyError: If there is a file where the folder should be.
         """
         target = Path(folder)
+        if target.exists() and not target.is_dir():
+            raise PolicyError(f"folder must be a folder, got the file {str(folder)!r}")
         target.mkdir(parents=True, exist_ok=True)
         summary: dict[str, Any] = {"provenance": self.provenance, "policies": self.table.to_dicts()}
         if self.optimum is not None:

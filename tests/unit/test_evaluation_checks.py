@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nba_gym.envs.registration import scenario_of
 from nba_gym.errors import PolicyError, ScenarioError
 from nba_gym.evaluation import compare, log_campaign, rollout
 from nba_gym.evaluation.rollout import record_journeys
@@ -108,6 +109,18 @@ def test_provenance_holds_all_that_the_world_is_made_of():
     rows = {action["name"]: action for action in values["actions"]}
     assert rows["email_news"]["cost"] == 0.125
     assert type(again).model_validate(values) == result.scenario
+
+
+def test_a_mistyped_id_is_told_apart_from_a_file():
+    with pytest.raises(ScenarioError, match=r"did you mean 'nba_gym/Retail-v0'"):
+        scenario_of("nba_gym/Retial-v0")
+
+
+def test_a_comparison_is_not_saved_over_a_file(tmp_path):
+    (tmp_path / "taken").write_text("")
+    result = compare({"no contact": NoContact()}, "control", 4, overrides=TINY)
+    with pytest.raises(PolicyError, match="folder must be a folder, got the file"):
+        result.save(tmp_path / "taken")
 
 
 def test_worlds_may_be_named_everywhere():
