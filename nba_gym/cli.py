@@ -114,6 +114,51 @@ class Journey:
         print(env.render())
 
 
+@dataclass(frozen=True)
+class Calibrate:
+    """Fit a world's purchases and dropout to a file of transactions (customer, date, amount)."""
+
+    file: Name
+    """.csv or .parquet, one transaction a row"""
+    customer: str = "customer"
+    """column that names the customer"""
+    date: str = "date"
+    """column of the date"""
+    amount: str = "amount"
+    """column of the amount"""
+    date_format: str = "%Y-%m-%d"
+    """how dates are written where they are text"""
+    base: str = "retail"
+    """world that is extended, a preset name or TOML file"""
+    weeks: int | None = None
+    """calibration period; the rest is held out; by default half of the records"""
+    name: str = "own"
+    """name of the new world"""
+    out: Path = Path("runs/calibrated")
+    """folder for scenario.toml and calibration.json"""
+
+    def run(self) -> None:
+        """Read, fit, write, and show simulated beside actual customers."""
+        from nba_gym.calibration import calibrate, read_transactions
+
+        log = read_transactions(
+            self.file,
+            customer=self.customer,
+            date=self.date,
+            amount=self.amount,
+            date_format=self.date_format,
+        )
+        print(
+            f"{log.n_transactions:,} transactions of {log.n_customers:,} customers, "
+            f"{log.n_days:,} days from {log.first_date}"
+        )
+        print("fitting: BG/NBD, then the world by simulated moments (about 15 s) ...", flush=True)
+        result = calibrate(log, self.base, weeks=self.weeks, name=self.name)
+        print("\n".join(result.lines()))
+        for path in result.save(self.out):
+            print(f"wrote {path}")
+
+
 def _policy(name: str, env: Any) -> Any:
     from nba_gym.policies import NoContact, RoundRobin, UniformRandom
     from nba_gym.truth import MyopicOracle
@@ -138,6 +183,7 @@ _COMMANDS = {
     "schema": Schema,
     "features": Features,
     "journey": Journey,
+    "calibrate": Calibrate,
 }
 
 

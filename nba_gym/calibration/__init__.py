@@ -21,6 +21,7 @@ from nba_gym.calibration.datasets import read_cdnow, read_donations
 from nba_gym.calibration.gamma_gamma import GammaGammaErrors, GammaGammaFit, fit_gamma_gamma
 from nba_gym.calibration.histogram import frequency_histogram
 from nba_gym.calibration.inputs import OpportunityHistory
+from nba_gym.calibration.own_records import Bar, Calibration, calibrate, read_transactions
 from nba_gym.calibration.pareto_nbd import ParetoNbdErrors, ParetoNbdFit, fit_pareto_nbd
 from nba_gym.calibration.sbg import ContractLives, SbgErrors, SbgFit, contract_lives, fit_sbg
 from nba_gym.calibration.transactions import (
@@ -31,6 +32,10 @@ from nba_gym.calibration.transactions import (
 )
 
 __all__ = [
+    "Bar",
+    "Calibration",
+    "calibrate",
+    "read_transactions",
     "BgBbErrors",
     "BgBbFit",
     "BgNbdErrors",
