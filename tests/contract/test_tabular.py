@@ -190,6 +190,9 @@ def test_comparisons_of_tabular_worlds_are_saved_and_reported(world, tmp_path):
     assert '"optimum"' in (tmp_path / "comparison.json").read_text()
     page = write_report(result, tmp_path / "report.html").read_text()
     assert load_scenario(world).title.replace("&", "&amp;") in page
+    assert "Of the optimum (%)" in page
+    assert f"worth {result.optimum:,.2f} USD, exactly" in page
+    assert "recency_mailing'" not in page  # values of the world are in the JSON
 
 
 def test_what_tables_do_not_have_is_refused_in_one_line():

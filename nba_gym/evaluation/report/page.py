@@ -63,7 +63,7 @@ def render_page(
 
 
 def _answer(answer: Answer) -> str:
-    details = "".join(f"<li>{_text(text)}</li>" for text in answer.details)
+    details = "".join(f"<li>{_text(_capital(text))}</li>" for text in answer.details)
     return (
         f'<div class="answer {answer.verdict}"><p class="sentence">'
         f"<strong>{_text(answer.claim)}</strong> "
@@ -91,6 +91,8 @@ def _ranking(stage: Stage) -> str:
         f"value ({scenario.currency})",
         f"difference to baseline ({scenario.currency})",
     ]
+    known = comparison.optimum is not None
+    heads += ["of the optimum (%)"] if known else []
     heads += [f"lifetime ({plural(stage.period)})", "purchases", "contacts", "opt-outs"]
     heads += [f"{readable(line)} ({scenario.currency})" for line in money]
     head = "".join(f'<th scope="col">{_text(_capital(text))}</th>' for text in heads)
@@ -102,6 +104,7 @@ def _ranking(stage: Stage) -> str:
         cells = [_interval(value, places[0], signed=False)]
         is_base = name == comparison.baseline
         cells.append("–" if is_base else _interval(gap, places[1], signed=True))
+        cells += [number(100.0 * row["of_optimum"], 1)] if known else []
         cells += [number(row["lifetime"], 1)]
         cells += [number(row[key], 2) for key in ("purchases", "contacts", "opt_outs", *money)]
         mark = ' class="subject"' if name in stage.roles.shown else ""
@@ -143,11 +146,17 @@ def _scope(comparison: Comparison) -> str:
     """What the numbers of the table are about."""
     scenario = comparison.scenario
     n = len(comparison.rollouts[comparison.baseline].customers)
+    optimum = (
+        ""
+        if comparison.optimum is None
+        else f" The best policy is worth {comparison.optimum:,.2f} {scenario.currency}, exactly."
+    )
     return (
         f"Means per customer over at most {scenario.horizon} {plural(scenario.period)}; money is "
         f"discounted by {scenario.discount:g} a {scenario.period}. Under each mean its 95 % "
         f"interval. Every policy met the same {n:,} customers with the same luck. The intervals "
         "speak of customers, not of how another training run or another tuning would have ended."
+        f"{optimum}"
     )
 
 
@@ -183,6 +192,7 @@ def _provenance(comparison: Comparison) -> str:
         f'<tr><th scope="row">{_text(_capital(readable(key)))}</th>'
         f"<td>{_text(_told(key, value))}</td></tr>"
         for key, value in comparison.provenance.items()
+        if key != "scenario_values"  # pages of them; they are in comparison.json
     )
     return f'<table class="provenance"><tbody>{rows}</tbody></table>'
 
