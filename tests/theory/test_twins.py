@@ -39,14 +39,14 @@ def number_of(scenario: Scenario, name: str) -> int:
 
 
 class Once:
-    """Gives one action in one period to whoever may get it, else waits."""
+    """Gives one action in one period, or in each of some, to whoever may get it; else waits."""
 
-    def __init__(self, action: int, period: int) -> None:
-        self.name, self.action, self.period = "once", action, period
+    def __init__(self, action: int, *periods: int) -> None:
+        self.name, self.action, self.periods = "once", action, periods
 
     def act(self, observations: Any, masks: Any, generator: Any) -> Any:
         tenure = observations[:, 0].astype(np.float64)  # x / (x + 26)
-        now = np.rint(26.0 * tenure / (1.0 - tenure)) == self.period
+        now = np.isin(np.rint(26.0 * tenure / (1.0 - tenure)), self.periods)
         return np.where(now & (masks[:, self.action] > 0), self.action, 0)
 
 
@@ -293,6 +293,18 @@ def test_the_only_contact_of_a_journey_brought_all_that_contact_brought(name):
     assert brought.of_contacts == pytest.approx(brought.total)
     assert brought.by_action["contacts"].to_list() == [len(brought.effect)]
     assert brought.by_action["value"][0] == pytest.approx(brought.total.mean)
+
+
+@pytest.mark.parametrize("name", ["retail", "telecom", "catalogues"])
+def test_one_of_two_contacts_brought_what_is_missed_without_it(name):
+    both = attribution(Once(1, 2, 8), name, 300, 4)
+    twice = np.bincount(both.owner, minlength=300) == 2
+    assert twice.sum() > 50
+    for left_out, kept in ((2, 8), (8, 2)):
+        without = policy_twins(Once(1, 2, 8), Once(1, kept), name, 300, 4)
+        mine = (both.period == left_out) & twice[both.owner]
+        assert np.array_equal(both.effect[mine], without.value.effect[twice])
+        assert both.effect[mine].any()
 
 
 def test_effects_of_contacts_add_up_by_action_and_by_channel():
