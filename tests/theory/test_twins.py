@@ -1,6 +1,8 @@
 """Counterfactual twins against closed forms, and against what must hold to the bit."""
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -429,6 +431,18 @@ def test_the_best_policy_of_a_table_gains_what_the_tables_say():
     error = found.value.effect.std() / math.sqrt(5_000)
     assert abs(found.value.effect.mean() - gain) < Z * error
     assert found.shares["worse"] > 0.4  # the best on average is not the best for everybody
+
+
+def test_the_code_of_the_tutorial_runs():
+    text = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text()
+    section = re.split(r"^## ", text, flags=re.MULTILINE)[10]
+    assert section.startswith("10. Counterfactual twins")
+    blocks = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    names = dict(globals())  # a block continues those before it, and imports what it needs anew
+    for block in blocks:
+        exec(block, names)
+    assert len(blocks) == 2
+    assert names["twins"].staying_groups.sleeping_dog > 0
 
 
 # --- bad input -----------------------------------------------------------------------------------
