@@ -101,7 +101,8 @@ def action_twins(
         policy: Who acts in all other periods; by default customers are left alone.
         against: What the second twin gets, by default waiting.
         threads: Threads of the kernel.
-        chunk: Customers simulated side by side; it does not change any journey.
+        chunk: Customers simulated side by side; it does not change any journey (but of a policy
+            that draws from its generator instead of saying probabilities).
 
     Returns:
         The individual effects on those who may get both, in the order of ``customers``.
@@ -122,8 +123,9 @@ def action_twins(
     twins = _pair_up(plan, numbers, (first, second), (lives[0], lives[1]))
     if not len(twins.customers):
         raise PolicyError(
-            f"action must be allowed for some customer in period {period}, got {twins.action!r}, "
-            f"forbidden for {twins.forbidden}, with {twins.ended} journeys over, of {len(numbers)}"
+            f"action and against must both be allowed for some customer in period {period}, "
+            f"got {twins.action!r} and {twins.against!r} (of {len(numbers)} customers forbidden "
+            f"for {twins.forbidden}, {twins.ended} journeys over)"
         )
     return twins
 

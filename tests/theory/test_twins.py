@@ -470,8 +470,8 @@ TWINS: dict[str, Any] = {"scenario": "retail", "action": "email_offer_shoes", "c
         ({"scenario": "retal"}, "scenario must be a preset .* did you mean 'retail'"),
         (
             {"action": "email_survey"},
-            "action must be allowed for some customer in period 0, got 'email_survey', "
-            "forbidden for 4, with 0 journeys over, of 4",
+            "action and against must both be allowed for some customer in period 0, got "
+            r"'email_survey' and 'wait' \(of 4 customers forbidden for 4, 0 journeys over\)",
         ),
     ],
 )
