@@ -17,14 +17,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nba_gym.errors import PolicyError, nearest
-from nba_gym.evaluation.checks import check_customers, check_policies, check_world
 from nba_gym.evaluation.rollout import Progress, Rollout, rollout
-from nba_gym.evaluation.statistics import Interval, mean_interval
+from nba_gym.policies.checks import check_customers, check_policies, check_world
 from nba_gym.policies.protocol import Policy
 from nba_gym.records.ledger import LINES
 from nba_gym.scenario.load import load_scenario, scenario_hash
 from nba_gym.scenario.schema import Scenario
 from nba_gym.scenario.tables import problem_of
+from nba_gym.statistics import Interval, mean_interval
 from nba_gym.truth.solve import solve
 
 

@@ -14,7 +14,8 @@ from nba_gym.customer import kernel
 from nba_gym.customer.kernel import Outcome
 from nba_gym.customer.populate import AnyPopulation, populate
 from nba_gym.errors import PolicyError
-from nba_gym.evaluation.checks import check_chances, check_customers, check_world
+from nba_gym.policies.asking import choose, sees_everything, show_simulator
+from nba_gym.policies.checks import check_customers, check_world
 from nba_gym.policies.protocol import Policy, StochasticPolicy
 from nba_gym.policies.simple import UniformRandom, draw_actions
 from nba_gym.randomness import policy_luck
@@ -119,36 +120,8 @@ def decide(
     Raises:
         PolicyError: If the answer is not one action, or no distribution of them, a customer.
     """
-    out = population.out
-    if isinstance(policy, StochasticPolicy):
-        chances = policy.probabilities(out.observations, out.masks)
-        check_chances(policy.name, chances, (population.n, population.scenario.n_actions))
-        _, customers = population.who()
-        return draw_actions(chances, policy_luck(seed, customers, period))
-    actions = np.asarray(policy.act(out.observations, out.masks, generator))
-    if actions.shape != (population.n,) or actions.dtype.kind not in "iu":
-        raise PolicyError(
-            f"{policy.name} must answer with {population.n} integers, "
-            f"got {actions.dtype} {actions.shape}"
-        )
-    n_actions = population.scenario.n_actions
-    if len(actions) and not 0 <= int(actions.min()) <= int(actions.max()) < n_actions:
-        raise PolicyError(
-            f"{policy.name} must answer in [0, {n_actions}), got {actions.min()} to {actions.max()}"
-        )
-    return actions.astype(np.int64)  # a copy: Numba compiles anew for a read-only or strided array
-
-
-def _sees_everything(policy: Policy) -> bool:
-    """Whether a policy is privileged: shown the hidden half among the observations."""
-    return getattr(policy, "observe", "records") == "everything"
-
-
-def _bind(policy: Policy, population: AnyPopulation) -> None:
-    """Show the simulator to a privileged policy."""
-    bind = getattr(policy, "bind", None)
-    if bind is not None:
-        cast(Callable[[AnyPopulation], None], bind)(population)
+    out, (_, customers) = population.out, population.who()
+    return choose(policy, out.observations, out.masks, customers, seed, period, generator)
 
 
 class _Tally:
@@ -198,11 +171,9 @@ def _roll_chunk(
     threads: int | None,
 ) -> Rollout:
     n = len(customers)
-    population = populate(
-        scenario, n, hidden=_sees_everything(policy), record=True, threads=threads
-    )
+    population = populate(scenario, n, hidden=sees_everything(policy), record=True, threads=threads)
     population.begin(np.ones(n, dtype=np.bool_), np.full(n, seed, dtype=np.uint64), customers)
-    _bind(policy, population)
+    show_simulator(policy, population)
     generator = np.random.default_rng([seed, int(customers[0])])
     tally = _Tally(population)
     states = StateCounts(population)
@@ -406,9 +377,9 @@ def record_journeys(
             f"scenario must have event logs, got {scenario.name!r}, a tabular world of states"
         )
     n = len(numbers)
-    population = populate(scenario, n, hidden=_sees_everything(policy), record=True)
+    population = populate(scenario, n, hidden=sees_everything(policy), record=True)
     population.begin(np.ones(n, dtype=np.bool_), np.full(n, seed, dtype=np.uint64), numbers)
-    _bind(policy, population)
+    show_simulator(policy, population)
     births = np.concatenate(
         [population.read(name) for name in ("phase", "commitment", "consent")], axis=1
     )

@@ -10,12 +10,12 @@ import pytest
 from nba_gym.errors import DataError, PolicyError
 from nba_gym.evaluation import compare, log_campaign, rollout, tune_practice
 from nba_gym.evaluation.split import SPLIT
-from nba_gym.evaluation.statistics import mean_interval
 from nba_gym.policies import GreedyPractice, NoContact, RoundRobin, UniformRandom, fit_practice
 from nba_gym.policies.campaign import happens_within
 from nba_gym.policies.simple import draw_actions
 from nba_gym.records.ledger import LINES
 from nba_gym.scenario.load import load_scenario
+from nba_gym.statistics import mean_interval
 from nba_gym.truth import MyopicOracle
 
 

@@ -25,10 +25,10 @@ from nba_gym.evaluation.report.money import value_figure
 from nba_gym.evaluation.report.painters import Line, Row, paint_levels, paint_lines, paint_stacks
 from nba_gym.evaluation.report.svg import Style
 from nba_gym.evaluation.rollout import StateCounts
-from nba_gym.evaluation.statistics import Interval
 from nba_gym.policies import NoContact, UniformRandom
 from nba_gym.records.ledger import LINES
 from nba_gym.scenario.load import load_scenario
+from nba_gym.statistics import Interval
 
 RETAIL = load_scenario("retail")
 N = 400

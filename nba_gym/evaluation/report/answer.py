@@ -11,7 +11,7 @@ import numpy as np
 
 from nba_gym.errors import PolicyError, nearest
 from nba_gym.evaluation.compare import Comparison
-from nba_gym.evaluation.statistics import Interval, mean_interval
+from nba_gym.statistics import Interval, mean_interval
 
 Verdict = Literal["win", "tie", "loss", "alone"]
 

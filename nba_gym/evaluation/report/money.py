@@ -17,8 +17,8 @@ from nba_gym.evaluation.report.painters import (
     stacked,
 )
 from nba_gym.evaluation.report.svg import Style, panel
-from nba_gym.evaluation.statistics import Interval, mean_interval
 from nba_gym.records.ledger import LINES
+from nba_gym.statistics import Interval, mean_interval
 
 
 def value_figure(stage: Stage) -> Figure:

@@ -12,7 +12,7 @@ from nba_gym.evaluation.compare import Comparison
 from nba_gym.evaluation.report.answer import Answer, digits_for, number, span
 from nba_gym.evaluation.report.figure import Figure, Stage, plural, readable, used_lines
 from nba_gym.evaluation.report.svg import Style
-from nba_gym.evaluation.statistics import Interval
+from nba_gym.statistics import Interval
 
 _SHAPES = {
     "o": '<circle cx="15" cy="6" r="4.2"/>',

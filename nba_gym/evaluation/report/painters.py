@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.evaluation.report.svg import Style, colour
-from nba_gym.evaluation.statistics import Interval
+from nba_gym.statistics import Interval
 
 Floats = NDArray[np.float64]
 

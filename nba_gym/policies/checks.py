@@ -75,7 +75,14 @@ def check_policies(policies: Any) -> None:
     if not isinstance(policies, Mapping) or not policies:
         raise PolicyError(f"policies must be a table of policies by name, got {policies!r}")
     for name, policy in cast(Mapping[str, Any], policies).items():
-        if isinstance(policy, type) or not isinstance(policy, Policy):
-            raise PolicyError(
-                f"policies[{name!r}] must be a policy, with a name and act(), got {policy!r}"
-            )
+        check_policy(f"policies[{name!r}]", policy)
+
+
+def check_policy(field: str, policy: Any) -> None:
+    """Check that something is a policy.
+
+    Raises:
+        PolicyError: If it is none; the message calls it ``field``.
+    """
+    if isinstance(policy, type) or not isinstance(policy, Policy):
+        raise PolicyError(f"{field} must be a policy, with a name and act(), got {policy!r}")
