@@ -17,6 +17,7 @@ COMMANDS = {
     "schema": [],
     "features": ["retail"],
     "journey": ["retail"],
+    "calibrate": ["--help"],
     "--help": [],
 }
 
