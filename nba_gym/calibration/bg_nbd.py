@@ -20,15 +20,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nba_gym.calibration.histogram import require_bars
 from nba_gym.calibration.inputs import (
     PurchaseHistory,
-    column,
     purchase_history,
-    require,
-    whole_number_column,
 )
 from nba_gym.calibration.likelihood import maximise
+from nba_gym.calibration.silent import SilentDropout
 from nba_gym.calibration.special import (
     FloatArray,
     beta_cdf,
@@ -51,7 +48,7 @@ class BgNbdErrors(NamedTuple):
 
 
 @dataclass(frozen=True)
-class BgNbdFit:
+class BgNbdFit(SilentDropout):
     """BG/NBD fitted to purchase histories.
 
     Attributes:
@@ -63,6 +60,9 @@ class BgNbdFit:
         log_likelihood: Total log-likelihood, in nats.
         n_customers: Customers that were fitted.
         standard_errors: Of r, alpha, a and b.
+
+    Source: FHL; the mean is equation 9, the mean to come equation 10, whose denominator holds the
+    probability to be active, and the counts are equation 8.
     """
 
     r: float
@@ -73,89 +73,9 @@ class BgNbdFit:
     n_customers: int
     standard_errors: BgNbdErrors
 
-    def expected_purchases(self, weeks: ArrayLike) -> FloatArray:
-        """Expected repeat purchases of a new customer, E[X(t)].
-
-        Args:
-            weeks: Weeks since the first purchase t, >= 0. Shape ``(n,)``.
-
-        Returns:
-            Expected counts, shape ``(n,)``.
-
-        Raises:
-            DataError: If a value is malformed or negative.
-
-        Source: FHL equation 9.
-        """
-        t = column("weeks", np.atleast_1d(weeks))
-        require("weeks", ">= 0", t, t >= 0)
-        nobody = np.zeros_like(t)
-        return self._mean_if_active(t, PurchaseHistory(nobody, nobody, nobody))
-
-    def expected_future_purchases(
-        self, weeks: float, frequency: ArrayLike, recency: ArrayLike, age: ArrayLike
-    ) -> FloatArray:
-        """Expected purchases in the next weeks given the history, E[Y(t) | x, t_x, T].
-
-        Args:
-            weeks: Weeks ahead t, >= 0.
-            frequency: Repeat purchases x. Shape ``(n,)``.
-            recency: Weeks from first to last purchase t_x. Shape ``(n,)``.
-            age: Weeks from first purchase to now T. Shape ``(n,)``.
-
-        Returns:
-            Expected counts, shape ``(n,)``.
-
-        Raises:
-            DataError: If a value is malformed.
-
-        Source: FHL equation 10: the probability to be active times the mean if active.
-        """
-        history = purchase_history(frequency, recency, age)
-        t = np.full(history.n_customers, float(weeks))
-        require("weeks", "finite and >= 0", t, np.isfinite(t) & (t >= 0))
-        return self._active_probability(history) * self._mean_if_active(t, history)
-
-    def active_probability(
-        self, frequency: ArrayLike, recency: ArrayLike, age: ArrayLike
-    ) -> FloatArray:
-        """Probability in [0, 1] that each customer has not left, given the history.
-
-        Args:
-            frequency: Repeat purchases x. Shape ``(n,)``.
-            recency: Weeks from first to last purchase t_x. Shape ``(n,)``.
-            age: Weeks from first purchase to now T. Shape ``(n,)``.
-
-        Returns:
-            Probabilities, shape ``(n,)``; 1 where x is 0, since only a purchase can end a journey.
-
-        Raises:
-            DataError: If a value is malformed.
-
-        Source: FHL equation 10, the inverse of its denominator.
-        """
-        return self._active_probability(purchase_history(frequency, recency, age))
-
-    def frequency_probability(self, frequency: int, weeks: ArrayLike) -> FloatArray:
-        """Probability in [0, 1] of exactly so many repeat purchases, P(X(t) = x).
-
-        Args:
-            frequency: Repeat purchases x, >= 0.
-            weeks: Weeks since the first purchase t, >= 0. Shape ``(n,)``.
-
-        Returns:
-            Probabilities, shape ``(n,)``.
-
-        Raises:
-            DataError: If a value is malformed or negative.
-
-        Source: FHL equation 8; its sum is the upper tail of a negative binomial, taken from the
-        incomplete beta function.
-        """
-        whole_number_column("frequency", [frequency])
-        t = column("weeks", np.atleast_1d(weeks))
-        require("weeks", ">= 0", t, t >= 0)
-        x, z = frequency, t / (self.alpha + t)
+    def _count_probability(self, x: int, t: FloatArray) -> FloatArray:
+        """Its sum is the upper tail of a negative binomial, from the incomplete beta function."""
+        z = t / (self.alpha + t)
         prior = log_beta(self.a, self.b)
         negative_binomial = np.exp(log_gamma(self.r + x) - log_gamma(self.r) - log_gamma(x + 1))
         still_active = np.exp(log_beta(self.a, self.b + x) - prior)
@@ -164,24 +84,6 @@ class BgNbdFit:
             return exactly_x
         left_at_x = np.exp(log_beta(self.a + 1, self.b + x - 1) - prior)
         return exactly_x + left_at_x * beta_cdf(x, self.r, z)
-
-    def expected_histogram(self, age: ArrayLike, *, top: int = 7) -> FloatArray:
-        """Expected number of customers with 0, 1, ..., ``top`` or more repeat purchases.
-
-        Args:
-            age: Weeks each customer was observed T. Shape ``(n_customers,)``.
-            top: Count at which the last bar begins, >= 1.
-
-        Returns:
-            Expected customers per bar, shape ``(top + 1,)``; they sum to ``n_customers``.
-
-        Raises:
-            DataError: If a value is malformed.
-        """
-        require_bars(top)
-        t = column("age", age)
-        bars = [float(self.frequency_probability(x, t).sum()) for x in range(top)]
-        return np.array([*bars, t.size - sum(bars)])
 
     def _active_probability(self, history: PurchaseHistory) -> FloatArray:
         """Probability to be active; the power is taken in logarithms, so nothing overflows."""

@@ -22,14 +22,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nba_gym.calibration.grouping import group_rows
-from nba_gym.calibration.histogram import require_bars
 from nba_gym.calibration.inputs import (
     PurchaseHistory,
-    column,
     purchase_history,
-    require,
-    whole_number_column,
 )
 from nba_gym.calibration.likelihood import maximise
 from nba_gym.calibration.silence import (
@@ -38,6 +33,7 @@ from nba_gym.calibration.silence import (
     log_active,
     share_that_left,
 )
+from nba_gym.calibration.silent import SilentDropout
 from nba_gym.calibration.special import FloatArray, IntArray, relative_exponential
 from nba_gym.errors import DataError
 
@@ -52,7 +48,7 @@ class ParetoNbdErrors(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ParetoNbdFit:
+class ParetoNbdFit(SilentDropout):
     """Pareto/NBD fitted to purchase histories.
 
     Attributes:
@@ -64,6 +60,10 @@ class ParetoNbdFit:
         log_likelihood: Total log-likelihood, in nats.
         n_customers: Customers that were fitted.
         standard_errors: Of r, alpha, s and beta.
+
+    Source: FH; the mean is equation 27, the mean to come equation 41, the probability to be active
+    equation 36. Counts are integrated over the week of leaving; a closed form is in Fader & Hardie
+    (2006), http://www.brucehardie.com/notes/012/.
     """
 
     r: float
@@ -74,107 +74,9 @@ class ParetoNbdFit:
     n_customers: int
     standard_errors: ParetoNbdErrors
 
-    def expected_purchases(self, weeks: ArrayLike) -> FloatArray:
-        """Expected repeat purchases of a new customer, E[X(t)].
-
-        Args:
-            weeks: Weeks since the first purchase t, >= 0. Shape ``(n,)``.
-
-        Returns:
-            Expected counts, shape ``(n,)``.
-
-        Raises:
-            DataError: If a value is malformed or negative.
-
-        Source: FH equation 27.
-        """
-        t = column("weeks", np.atleast_1d(weeks))
-        require("weeks", ">= 0", t, t >= 0)
-        nobody = np.zeros_like(t)
-        return self._mean_if_active(t, PurchaseHistory(nobody, nobody, nobody))
-
-    def expected_future_purchases(
-        self, weeks: float, frequency: ArrayLike, recency: ArrayLike, age: ArrayLike
-    ) -> FloatArray:
-        """Expected purchases in the next weeks given the history, E[Y(t) | x, t_x, T].
-
-        Args:
-            weeks: Weeks ahead t, >= 0.
-            frequency: Repeat purchases x. Shape ``(n,)``.
-            recency: Weeks from first to last purchase t_x. Shape ``(n,)``.
-            age: Weeks from first purchase to now T. Shape ``(n,)``.
-
-        Returns:
-            Expected counts, shape ``(n,)``.
-
-        Raises:
-            DataError: If a value is malformed.
-
-        Source: FH equation 41: the probability to be active times the mean if active.
-        """
-        history = purchase_history(frequency, recency, age)
-        t = np.full(history.n_customers, float(weeks))
-        require("weeks", "finite and >= 0", t, np.isfinite(t) & (t >= 0))
-        return self._active_probability(history) * self._mean_if_active(t, history)
-
-    def active_probability(
-        self, frequency: ArrayLike, recency: ArrayLike, age: ArrayLike
-    ) -> FloatArray:
-        """Probability in [0, 1] that each customer has not left, given the history.
-
-        Args:
-            frequency: Repeat purchases x. Shape ``(n,)``.
-            recency: Weeks from first to last purchase t_x. Shape ``(n,)``.
-            age: Weeks from first purchase to now T. Shape ``(n,)``.
-
-        Returns:
-            Probabilities, shape ``(n,)``; 1 where t_x is T.
-
-        Raises:
-            DataError: If a value is malformed.
-
-        Source: FH equation 36.
-        """
-        return self._active_probability(purchase_history(frequency, recency, age))
-
-    def frequency_probability(self, frequency: int, weeks: ArrayLike) -> FloatArray:
-        """Probability in [0, 1] of exactly so many repeat purchases, P(X(t) = x).
-
-        Args:
-            frequency: Repeat purchases x, >= 0.
-            weeks: Weeks since the first purchase t, >= 0. Shape ``(n,)``.
-
-        Returns:
-            Probabilities, shape ``(n,)``.
-
-        Raises:
-            DataError: If a value is malformed or negative.
-
-        Source: still active with x purchases, or left with them, integrated over the week of
-        leaving; in closed form in Fader & Hardie (2006), http://www.brucehardie.com/notes/012/.
-        """
-        whole_number_column("frequency", [frequency])
-        t = column("weeks", np.atleast_1d(weeks))
-        require("weeks", ">= 0", t, t >= 0)
-        return count_probability(self._rates, frequency, t)
-
-    def expected_histogram(self, age: ArrayLike, *, top: int = 7) -> FloatArray:
-        """Expected number of customers with 0, 1, ..., ``top`` or more repeat purchases.
-
-        Args:
-            age: Weeks each customer was observed T. Shape ``(n_customers,)``.
-            top: Count at which the last bar begins, >= 1.
-
-        Returns:
-            Expected customers per bar, shape ``(top + 1,)``; they sum to ``n_customers``.
-
-        Raises:
-            DataError: If a value is malformed.
-        """
-        require_bars(top)
-        (ages,), counts = group_rows((column("age", age),))
-        bars = [float(counts @ self.frequency_probability(x, ages)) for x in range(top)]
-        return np.array([*bars, counts.sum() - sum(bars)])
+    def _count_probability(self, x: int, t: FloatArray) -> FloatArray:
+        """Still active with x purchases, or left with them."""
+        return count_probability(self._rates, x, t)
 
     @property
     def _rates(self) -> RateShapes:
