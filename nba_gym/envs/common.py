@@ -83,7 +83,7 @@ def check_actions(actions: Any, n: int, n_actions: int) -> NDArray[np.int64]:
         ActionError: Naming the rule and the first value that breaks it.
     """
     given = _check_integers("actions", actions, n, n_actions).astype(np.int64, copy=False)
-    # a read-only or strided array is another type to Numba, which would compile the kernel anew
+    # a read-only or strided array is another type to Numba, which would compile the call anew
     return given if given.flags.carray else given.copy()
 
 

@@ -174,7 +174,7 @@ def _provenance(
         "scenario": scenario.name,
         "scenario_hash": scenario_hash(scenario),
         "scenario_version": scenario.version,
-        "scenario_values": scenario.model_dump(mode="json", exclude_defaults=True),
+        "scenario_values": scenario.model_dump(mode="json"),
         "seed": seed,
         "customers": len(numbers),
         "first_customer": int(numbers.min()),

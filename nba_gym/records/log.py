@@ -154,9 +154,10 @@ def _read(path: Path, columns: list[str], keys: list[str]) -> pl.DataFrame:
         column = frame[name]
         if not column.dtype.is_numeric():
             raise DataError(f"{path.name}: {name} must hold numbers only, got {column.dtype}")
-        missing = (column.is_null() | column.is_nan()).arg_max() if column.len() else None
-        if missing is not None and (column.null_count() or column.is_nan().any()):
-            raise DataError(f"{path.name}: {name} must be a number, got none in row {missing}")
+        missing = (column.is_null() | column.is_nan()).arg_true()
+        if len(missing):
+            row = int(missing[0]) + 1
+            raise DataError(f"{path.name}: {name} must be a number, got none in row {row}")
     if frame.select(keys).is_duplicated().any():
         raise DataError(f"{path.name}: {' and '.join(keys)} must be unique, got duplicates")
     return frame.sort(keys)

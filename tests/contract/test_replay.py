@@ -103,7 +103,10 @@ def test_files_that_are_no_log_are_refused(tmp_path):
     events = pl.read_parquet(tmp_path / "events.parquet")
     for broken, message in (
         (events.head(0), "events.parquet must have at least one row, got none"),
-        (events.with_columns(sent=pl.lit(None, pl.Float64)), "sent must be a number, got none"),
+        (
+            events.with_columns(sent=pl.lit(None, pl.Float64)),
+            "sent must be a number, got none in row 1",
+        ),
         (events.with_columns(sent=pl.lit("yes")), "sent must hold numbers only, got String"),
     ):
         broken.write_parquet(tmp_path / "events.parquet")

@@ -16,6 +16,7 @@ from nba_gym.envs.vector import JourneyVectorEnv
 from nba_gym.errors import DataError, EpisodeError, PolicyError, ScenarioError
 from nba_gym.evaluation import compare
 from nba_gym.evaluation.report import write_report
+from nba_gym.evaluation.report.journeys import _state
 from nba_gym.evaluation.rollout import record_journeys
 from nba_gym.policies import NoContact, UniformRandom
 from nba_gym.records.log import EventLog
@@ -192,6 +193,9 @@ def test_comparisons_of_tabular_worlds_are_saved_and_reported(world, tmp_path):
     assert load_scenario(world).title.replace("&", "&amp;") in page
     assert "Of the optimum (%)" in page
     assert f"worth {result.optimum:,.2f} USD, exactly" in page
+    assert "recency_1 months" not in " ".join(page.split())
+    assert _state("state.recency_1", "month") == "recency 1"
+    assert _state("bought in the last 4", "month") == "bought in the last 4 months"
     assert "recency_mailing'" not in page  # values of the world are in the JSON
 
 

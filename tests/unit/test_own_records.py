@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from nba_gym.calibration import calibrate, read_cdnow, read_transactions
-from nba_gym.calibration.own_records import WEEKS
+from nba_gym.calibration.left_alone import WEEKS
 from nba_gym.cli import main
 from nba_gym.errors import DataError, PolicyError, ScenarioError
 from nba_gym.scenario import load_scenario

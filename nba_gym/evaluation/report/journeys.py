@@ -234,4 +234,6 @@ def _shares(counts: NDArray[Any]) -> Floats:
 
 def _state(name: str, period: str) -> str:
     """A state's name; one that ends in a number counts periods."""
+    if name.startswith("state."):  # of a world given as tables; a number in it counts no periods
+        return readable(name.removeprefix("state."))
     return f"{name} {plural(period)}" if name[-1:].isdigit() else name
