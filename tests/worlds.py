@@ -27,9 +27,12 @@ MECHANISMS = (
     "leaving",
     "contract",
     "service",
+    "pipeline",
+    "volunteering",
     "engagement",
 )
 NO_SEASON = {"season_utility": 0.0, "season_arrival": 0.0}
+NO_GATES = {"staged": False, "for_owners": False, "quota": 32, "quota_window": 1}
 NO_RULES = {"eligibility": [], "applicability": [], "suitability": [], "valid": None}
 NO_LIMITS = {"cap": 32, "window": 1, "pause_after": 10_000, "pause": 0, "opt_in": 1.0}
 
@@ -54,7 +57,7 @@ def nothing_but(preset: str, **settings: Any) -> Scenario:
     tree = load_scenario(preset).model_dump(mode="json")
     tree |= {mechanism: {} for mechanism in MECHANISMS}
     tree["personas"] = [{"name": "anybody", "share": 1.0}]
-    tree["needs"] = [need | NO_SEASON for need in tree["needs"]]
+    tree["needs"] = [need | NO_SEASON | NO_GATES for need in tree["needs"]]
     tree["channels"] = [channel | NO_LIMITS for channel in tree["channels"]]
     tree["actions"] = [action | NO_RULES for action in tree["actions"]]
     return load_scenario(Scenario.model_validate(tree), dotted(settings))

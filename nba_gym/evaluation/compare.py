@@ -78,6 +78,10 @@ class Comparison:
             row |= {"of_optimum": value.mean / self.optimum}
         row |= {"lifetime": float(run.lifetime.mean()), "purchases": float(run.purchases.mean())}
         row |= {"contacts": float(run.contacts.mean()), "opt_outs": float(run.opt_outs.mean())}
+        if self.scenario.pipeline.stages:
+            won = float((run.purchases > 0).mean())
+            cost = float(run.courtship.mean()) / won if won else float("nan")
+            row |= {"won": won, "cost_per_acquisition": cost}
         return row | {line: float(run.lines[line].mean()) for line in LINES}
 
     def save(self, folder: str | Path) -> list[Path]:
