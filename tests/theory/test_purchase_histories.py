@@ -64,9 +64,9 @@ def test_donors_follow_bg_bb_with_the_parameters_of_real_donations():
 
     ``E[X(n)] = alpha / (alpha + beta) sum_i B(gamma, delta + i) / B(gamma, delta)``.
 
-    Source: Fader, Hardie & Shang (2010), table 2 for the parameters, equations 5 and 9. Ours may
-    be lost only after the first period, their donors before the first opportunity, so the first
-    period here is not counted.
+    Source: Fader, Hardie & Shang (2010), equations 5 and 9, and their estimates. Ours may be lost
+    only after the first period, their donors before the first opportunity, so the first period
+    here is not counted.
     """
     alpha, beta, gamma, delta = DONORS.values()
     world = smallest(
@@ -100,7 +100,7 @@ def test_donors_follow_bg_bb_with_the_parameters_of_real_donations():
 # --- BG/NBD -------------------------------------------------------------------------------------
 
 ACTUAL = [1411, 439, 214, 100, 62, 38, 29, 64]
-"""CDNOW customers with 0, 1, ..., 7 or more repeat purchases; FHL (2005), figure 2."""
+"""CDNOW customers with 0, 1, ..., 7 or more repeat purchases in their first 39 weeks."""
 STEPS = 13
 
 
@@ -127,7 +127,7 @@ def cdnow_lives():
 def test_customers_acquired_when_cdnows_were_buy_as_bg_nbd_expects(cdnow_lives):
     """``P(X(t) = x)`` summed over the days of acquisition, and how near the records it is.
 
-    Source: Fader, Hardie & Lee (2005), equation 8, table 2 (parameters), figure 2 (counts).
+    Source: Fader, Hardie & Lee (2005), equation 8, and table 2 for the parameters.
     """
     summary, age, bought, _ = cdnow_lives
     days, of_day = np.unique(age, return_inverse=True)
@@ -147,8 +147,8 @@ def test_customers_acquired_when_cdnows_were_buy_as_bg_nbd_expects(cdnow_lives):
 def test_the_39_weeks_after_are_bought_in_as_bg_nbd_expects(cdnow_lives):
     """``E[X(T + 39)] - E[X(T)]`` in the holdout, and where the actual 1,882 purchases lie.
 
-    Source: Fader, Hardie & Lee (2005), equation 9. They forecast too little as well (their figure
-    4): the model, not its simulation, is below the records.
+    Source: Fader, Hardie & Lee (2005), equation 9. The model, not its simulation, stays below the
+    records.
     """
     summary, age, bought, later = cdnow_lives
     means = CDNOW.expected_purchases(age + 39.0) - CDNOW.expected_purchases(age)

@@ -11,7 +11,7 @@ from tests.closed_forms import MILLION, mean_agrees, shares_agree, variance_agre
 from tests.worlds import constant, populate, smallest, step
 
 P, Q, V = 6.25, 3.74, 15.45
-"""Gamma-gamma on the 946 CDNOW customers who bought again; Fader & Hardie (2013), section 4."""
+"""Gamma-gamma on the 946 CDNOW customers who bought again; Fader & Hardie (2013)."""
 BINS = 20
 
 
