@@ -230,7 +230,7 @@ def test_the_code_of_the_tutorial_runs():
     assert section.startswith("10. Counterfactual twins")
     blocks = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
     # a block continues those before it, and imports what it needs anew
-    names = globals() | {"MyopicOracle": MyopicOracle}
+    names: dict[str, Any] = dict(globals()) | {"MyopicOracle": MyopicOracle}
     for block in blocks:
         exec(block, names)
     assert len(blocks) == 2
