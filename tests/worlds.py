@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,35 @@ def nothing_but(preset: str, **settings: Any) -> Scenario:
     tree["channels"] = [channel | NO_LIMITS for channel in tree["channels"]]
     tree["actions"] = [action | NO_RULES for action in tree["actions"]]
     return load_scenario(Scenario.model_validate(tree), dotted(settings))
+
+
+def with_only(
+    scenario: Scenario, needs: Collection[str], channels: Collection[str] | None = None
+) -> Scenario:
+    """The same world without the other needs and channels, and the actions that were for them."""
+    tree = scenario.model_dump(mode="json")
+    channels = [c.name for c in scenario.channels] if channels is None else channels
+    tree["needs"] = [need for need in tree["needs"] if need["name"] in needs]
+    tree["channels"] = [channel for channel in tree["channels"] if channel["name"] in channels]
+    actions = []
+    for action in tree["actions"]:
+        spoke = bool(action["needs"])
+        action["needs"] = {k: x for k, x in action["needs"].items() if k in needs}
+        lost = spoke and not action["needs"]
+        if action["kind"] == "wait" or (action["channel"] in channels and not lost):
+            actions.append(action)
+    tree["actions"] = actions
+    for trait, kept in (("arrival", needs), ("attention", channels)):
+        for traits in (tree["traits"], *(persona["traits"] for persona in tree["personas"])):
+            given = traits.get(trait) or {}
+            traits[trait] = {name: x for name, x in given.items() if name in kept}
+    return Scenario.model_validate(tree)
+
+
+def smallest(**settings: Any) -> Scenario:
+    """A world of one need and one channel in which nothing is on but what is given: fast."""
+    only = with_only(nothing_but("control"), ["bread"], ["email"])
+    return load_scenario(only, dotted(settings))
 
 
 def dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
