@@ -106,6 +106,7 @@ def without_effects(preset: str, *, costs: bool) -> Scenario:
     """
     tree = load_scenario(preset).model_dump(mode="json")
     nothing = {"discount": 0.0, "strength": 0.0, "pressure": 0.0, "intrusiveness": 0.0}
+    nothing["ask_amount"] = 1.0
     free = {} if costs else {"cost": 0.0, "fulfil_cost": 0.0}
     # an accepted retention offer sets a new term, which no coefficient switches off
     deaf = {"response": 0.0, "response_relevance": 0.0} if tree["contract"]["enabled"] else {}
@@ -115,6 +116,8 @@ def without_effects(preset: str, *, costs: bool) -> Scenario:
     ]
     tree["purchase"] |= {"by_offer": 0.0, "by_pressure": 0.0}
     tree["attention"]["opt_out_scale"] = 0.0
+    tree["relationship"]["by_silence"] = 0.0  # to answer is to prevent it
+    tree["pipeline"]["cool"] = 0.0  # to be noticed is to prevent it
     tree["leaving"] |= {"by_wake_up": 0.0, "by_retention": 0.0}
     return Scenario.model_validate(tree)
 

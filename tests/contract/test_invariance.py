@@ -286,5 +286,5 @@ def test_many_customers_at_once_live_as_one_at_a_time(env_id, mode):
 def test_many_customers_at_once_live_as_one_at_a_time_over_a_million_transitions(env_id, mode):
     trace = compare(env_id, mode, n=111, steps=1_010, horizon=None)
     over = trace.terminated | trace.truncated
-    assert over.sum() > 500
+    assert over.sum() > 200
     assert trace.rewards.size * len(AutoresetMode) * len(IDS) > 1_000_000
