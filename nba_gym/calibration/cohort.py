@@ -39,6 +39,8 @@ class Cohort:
         holdout: Length of what follows in the log, in units.
         repeats: Repeat purchases of all, by calendar unit since the log began, whole units only.
         calibrated: How many of those units belong to the calibration period.
+        lead: Periods of a journey before the first that counts. 1 for opportunities: the unit of the
+            first purchase is not one, but a customer may leave at its end, as in BG/BB.
     """
 
     unit: Unit
@@ -52,6 +54,7 @@ class Cohort:
     holdout: float
     repeats: IntArray  # (n_units,)
     calibrated: int
+    lead: int = 0
 
     @property
     def n_customers(self) -> int:
@@ -141,6 +144,7 @@ def opportunity_cohort(log: TransactionLog, unit: Unit, opportunities: int | Non
         holdout=float(most - n),
         repeats=_by_unit(taken.filter(again)["at"], most + 1),
         calibrated=n + 1,
+        lead=1,
     )
 
 

@@ -165,17 +165,23 @@ class LeftAlone:
         end = np.rint(self.ages / length).astype(int)
         last = np.rint((self.ages + holdout * cohort.holdout) / length).astype(int)
         n, units = len(who), len(cohort.repeats)
-        people = populate(load_scenario(scenario, {"horizon": int(last.max()) + 1}), n)
+        horizon = int(last.max()) + cohort.lead + 1
+        people = populate(load_scenario(scenario, {"horizon": horizon}), n)
         everybody = np.ones(n, bool), np.full(n, seed, np.uint64), np.arange(n, dtype=np.uint64)
         people.begin(*everybody)
         total, self.within, self.recency = np.zeros(n), np.zeros(n), np.zeros(n)
         value, self.spent = np.zeros(n), np.zeros(n)
         self.by_unit = np.zeros((n, units if holdout else 0), dtype=np.uint8)
         nobody, rows = np.zeros(n, dtype=np.int64), np.arange(n)
+        for _ in range(cohort.lead):
+            people.step(nobody, kernel.DISABLED)
+        earlier, paid_earlier = (
+            people.read(name)[:, 0].astype(np.float64) for name in ("frequency", "spend")
+        )
         prices: list[FloatArray] = []
         for period in range(1, int(last.max()) + 1):
             people.step(nobody, kernel.DISABLED)
-            bought = people.read("frequency")[:, 0].astype(np.float64)
+            bought = people.read("frequency")[:, 0].astype(np.float64) - earlier
             running = end >= period
             self.recency[(bought > self.within) & running] = period * length
             self.within = np.where(running, bought, self.within)
@@ -184,7 +190,7 @@ class LeftAlone:
                 at = np.floor(start + (period - 0.5) * length).astype(int)
                 seen = (at < units) & (more > 0)
                 self.by_unit[rows[seen], at[seen]] += more[seen].astype(np.uint8)
-                worth = people.read("spend")[:, 0].astype(np.float64)
+                worth = people.read("spend")[:, 0].astype(np.float64) - paid_earlier
                 self.spent = np.where(running, worth, self.spent)
                 paid = (more > 0) & running
                 prices.append((worth - value)[paid] / more[paid])

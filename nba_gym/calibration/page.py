@@ -49,7 +49,8 @@ def purchase_page(result: Calibration) -> str:
         f"Written into the world, by simulated moments: {numbers_told(result.written)}.",
     ]
     if result.spend is not None:
-        facts.append(spend_told(result.spend, result.scenario.currency).capitalize() + ".")
+        told = spend_told(result.spend, result.scenario.currency)
+        facts.append(f"{told[0].upper()}{told[1:]}.")
     if cohort.holdout > 0:
         hit = after["low"] <= after["actual"] <= after["high"]
         claim = (

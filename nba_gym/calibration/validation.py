@@ -112,7 +112,7 @@ def validate(cohort: Cohort, fit: PurchaseFit, people: LeftAlone, *, spend: bool
 def _bars(cohort: Cohort, fit: PurchaseFit, people: LeftAlone) -> tuple[Bar, ...]:
     n, m = cohort.n_customers, len(people.within)
     actual = frequency_histogram(cohort.frequency, top=TOP)
-    fitted = fit.expected_histogram(cohort.age, top=TOP)
+    fitted = np.maximum(fit.expected_histogram(cohort.age, top=TOP), 0.0)  # of rounding
     share = frequency_histogram(people.within, top=TOP) / m
     low, high = share_interval(share, n, m)
     return tuple(
