@@ -52,14 +52,14 @@ def purchase_page(result: Calibration) -> str:
         told = spend_told(result.spend, result.scenario.currency)
         facts.append(f"{told[0].upper()}{told[1:]}.")
     if cohort.holdout > 0:
-        hit = after["low"] <= after["actual"] <= after["high"]
+        verdict = "win" if after["low"] <= after["actual"] <= after["high"] else "loss"
         claim = (
             f"In the {cohort.holdout:g} {cohort.unit}s held out, customers bought "
             f"{after['actual']:,.0f} times; simulated ones {after['simulated']:,.0f} "
             f"[{after['low']:,.0f}, {after['high']:,.0f}]."
         )
     else:
-        hit = inside == len(bars)
+        verdict = "alone"
         claim = f"Nothing was held out; {inside} of {len(bars)} classes lie inside their interval."
     figures = [_histogram_figure(result, histogram), _tracking_figure(result)]
     if cohort.holdout > 0:
@@ -69,7 +69,7 @@ def purchase_page(result: Calibration) -> str:
     return _page(
         f"{result.scenario.name}: {result.base} fitted to transactions",
         f"{cohort.n_customers:,} customers, calibrated on {cohort.calibration} {cohort.unit}s",
-        ("win" if hit else "loss", claim, facts),
+        (verdict, claim, facts),
         figures,
         [
             _table("Repeat purchases", histogram, title, top=True),
@@ -97,8 +97,8 @@ def contract_page(result: ContractCalibration) -> str:
 
     figure = Figure(
         "How long contracts are kept",
-        "Left of the dotted line: calibration. Actual shares are those of contracts that came up for "
-        f"the renewal, of whatever age (product limit). {_INTERVAL}",
+        f"{_said_of_cut(result.renewals < result.survival.at[-1])}Actual shares are those of "
+        f"contracts that came up for the renewal, of whatever age (product limit). {_INTERVAL}",
         [
             ("Contracts left", draw("survival", result.survival, "contracts left (%)")),
             ("Retention", draw("retention", result.retention, "renewed of those up for it (%)")),
@@ -114,7 +114,7 @@ def contract_page(result: ContractCalibration) -> str:
     return _page(
         f"{result.scenario.name}: {result.base} fitted to contracts",
         f"{fit.n_customers:,.6g} contracts, calibrated on {result.renewals} renewals, each a {unit}",
-        ("win" if inside == known else "loss", claim, facts),
+        ("win" if inside == known else "alone", claim, facts),
         [figure],
         [_table("Renewal", result.survival, "sBG", share=True)],
         result.remarks,
@@ -151,8 +151,8 @@ def _tracking_figure(result: Calibration) -> Figure:
     found = result.validation
     return Figure(
         "When they bought",
-        "Left of the dotted line: calibration; right: held out, never seen by the fit. A simulated "
-        f"purchase counts for the {unit} in which the middle of its period lies. {_INTERVAL} "
+        f"{_said_of_cut(cohort.holdout > 0)}A simulated purchase counts for the {unit} in which the "
+        f"middle of its period lies. {_INTERVAL} "
         "Intervals are for each point alone; those of sums are linked from point to point.",
         [
             ("Cumulative", draw("cumulative", found.cumulative, "repeat purchases so far")),
@@ -224,9 +224,16 @@ def _three_lines(series: Series, factor: float = 1.0) -> list[Line]:
     ]
 
 
+def _said_of_cut(held_out: bool) -> str:
+    if not held_out:
+        return ""
+    return "Left of the dotted line: calibration; right: held out, never seen by the fit. "
+
+
 def _cut(axes: Any, at: float, series: Series) -> None:
     """The end of the calibration period, if something was held out."""
     axes.set_ylim(bottom=0.0)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     if at < series.at[-1]:
         axes.axvline(at, color=colour("soft"), linewidth=1.2, linestyle=(0.0, (1.5, 2.5)))
 
