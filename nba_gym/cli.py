@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,14 +127,18 @@ class Calibrate:
 
     Models: bg-nbd, a customer may leave after any purchase (shops); pareto-nbd, at any time; bg-bb,
     one chance to buy a week, month or year (donations, appeals); sbg, contracts that are renewed or
-    cancelled: the file then has customer, start, end (empty: still a customer), or, with
-    --survivors, a retention table.
+    cancelled: the file then has customer, start and end (empty: still a customer), or it is a
+    retention table (--survivors).
 
-    Examples:
-      nba-gym calibrate till.csv --customer id --date day --amount eur --weeks 39
-      nba-gym calibrate gifts.csv --model bg-bb --opportunity year --opportunities 6
-      nba-gym calibrate contracts.parquet --model sbg --opportunity month
-      nba-gym calibrate retention.csv --model sbg --survivors left --opportunities 7
+    Try:
+
+    nba-gym calibrate till.csv --customer id --date day --amount eur --weeks 39
+
+    nba-gym calibrate gifts.csv --model bg-bb --opportunity year --opportunities 6
+
+    nba-gym calibrate contracts.parquet --model sbg --opportunity month
+
+    nba-gym calibrate retention.csv --model sbg --survivors left --opportunities 7
     """
 
     file: Name
@@ -156,15 +160,15 @@ class Calibrate:
     until: str | None = None
     """sbg: last day that the file knows of; by default the last date in it"""
     survivors: str | None = None
-    """sbg: the file is a retention table, and this its column of contracts left: first at the start,
-    then after each renewal, one a row"""
+    """sbg: the file is a retention table, and this its column of contracts left: at the start, then
+    after each renewal, one a row"""
     opportunity: Literal["week", "month", "year"] = "year"
     """bg-bb: length of an opportunity; sbg: time from one renewal to the next"""
     base: str | None = None
     """world that is extended, a preset name or TOML file; by default retail, for bg-bb donors, for
     sbg telecom"""
     weeks: int | None = None
-    """bg-nbd, pareto-nbd: calibration period; the rest is held out; by default half of the records"""
+    """bg-nbd, pareto-nbd: calibration period; the rest is held out; by default half of the log"""
     opportunities: int | None = None
     """the same for bg-bb, in opportunities after the first, and for sbg, in renewals"""
     name: str = "own"
@@ -234,7 +238,7 @@ class Calibrate:
 
 
 @contextmanager
-def _bars() -> Iterator[Callable[[str, int, int], None]]:
+def _bars() -> Generator[Callable[[str, int, int], None], None, None]:
     """A bar a stage, with the time left where it is known; nothing where nobody watches."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -243,21 +247,21 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
     console = Console(stderr=True)
     columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()]
     columns += [TextColumn("left at most"), Remaining()]
-    tasks: dict[str, Any] = {}
+    sizes: dict[str, tuple[Any, int]] = {}
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
 
+        def close() -> None:
+            for task, size in sizes.values():
+                bars.update(task, total=size, completed=size)
+
         def told(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                for task in tasks.values():
-                    size = bars.tasks[task].total or 1
-                    bars.update(task, total=size, completed=size)
-                tasks[stage] = bars.add_task(stage, total=total or None)
-            bars.update(tasks[stage], completed=done, total=total or None)
+            if stage not in sizes:
+                close()
+                sizes[stage] = bars.add_task(stage, total=total or None), total or 1
+            bars.update(sizes[stage][0], completed=done, total=total or None)
 
         yield told
-        for task in tasks.values():
-            size = bars.tasks[task].total or 1
-            bars.update(task, total=size, completed=size)
+        close()
 
 
 def _policy(name: str, env: Any) -> Any:

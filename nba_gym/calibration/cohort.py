@@ -39,8 +39,8 @@ class Cohort:
         holdout: Length of what follows in the log, in units.
         repeats: Repeat purchases of all, by calendar unit since the log began, whole units only.
         calibrated: How many of those units belong to the calibration period.
-        lead: Periods of a journey before the first that counts. 1 for opportunities: the unit of the
-            first purchase is not one, but a customer may leave at its end, as in BG/BB.
+        lead: Periods of a journey before the first that counts. 1 for opportunities: the unit of
+            the first purchase is not one, but a customer may leave at its end, as in BG/BB.
     """
 
     unit: Unit
@@ -117,7 +117,9 @@ def opportunity_cohort(log: TransactionLog, unit: Unit, opportunities: int | Non
         raise DataError(f"the log must cover at least 2 {unit}s for opportunities, got 1")
     n = max(1, most // 2) if opportunities is None else opportunities
     if not 1 <= n <= most:
-        raise DataError(f"opportunities must be in [1, {most}], the {unit}s after the first, got {n}")
+        raise DataError(
+            f"opportunities must be in [1, {most}], the {unit}s after the first, got {n}"
+        )
     table = log.table.with_columns(at=place).group_by("customer", "at", maintain_order=True)
     taken = table.agg(pl.col("amount").sum()).with_columns(
         first=pl.col("at").min().over("customer")

@@ -139,6 +139,15 @@ class Basket(NamedTuple):
     price: float
     spread: float
 
+    @classmethod
+    def of(cls, prices: list[FloatArray]) -> Basket:
+        """Of the prices paid, a list of them a period."""
+        each = np.concatenate(prices) if prices else np.ones(0)
+        if not each.size:
+            return cls(1.0, 0.0)
+        mean = float(each.mean())
+        return cls(mean, float(each.var()) / mean**2)
+
 
 class LeftAlone:
     """Customers as old as the actual ones who are left alone.
@@ -167,21 +176,18 @@ class LeftAlone:
         n, units = len(who), len(cohort.repeats)
         horizon = int(last.max()) + cohort.lead + 1
         people = populate(load_scenario(scenario, {"horizon": horizon}), n)
-        everybody = np.ones(n, bool), np.full(n, seed, np.uint64), np.arange(n, dtype=np.uint64)
-        people.begin(*everybody)
+        people.begin(np.ones(n, bool), np.full(n, seed, np.uint64), np.arange(n, dtype=np.uint64))
         total, self.within, self.recency = np.zeros(n), np.zeros(n), np.zeros(n)
         value, self.spent = np.zeros(n), np.zeros(n)
         self.by_unit = np.zeros((n, units if holdout else 0), dtype=np.uint8)
         nobody, rows = np.zeros(n, dtype=np.int64), np.arange(n)
         for _ in range(cohort.lead):
             people.step(nobody, kernel.DISABLED)
-        earlier, paid_earlier = (
-            people.read(name)[:, 0].astype(np.float64) for name in ("frequency", "spend")
-        )
+        earlier, paid_earlier = _so_far(people, "frequency"), _so_far(people, "spend")
         prices: list[FloatArray] = []
         for period in range(1, int(last.max()) + 1):
             people.step(nobody, kernel.DISABLED)
-            bought = people.read("frequency")[:, 0].astype(np.float64) - earlier
+            bought = _so_far(people, "frequency") - earlier
             running = end >= period
             self.recency[(bought > self.within) & running] = period * length
             self.within = np.where(running, bought, self.within)
@@ -190,7 +196,7 @@ class LeftAlone:
                 at = np.floor(start + (period - 0.5) * length).astype(int)
                 seen = (at < units) & (more > 0)
                 self.by_unit[rows[seen], at[seen]] += more[seen].astype(np.uint8)
-                worth = people.read("spend")[:, 0].astype(np.float64) - paid_earlier
+                worth = _so_far(people, "spend") - paid_earlier
                 self.spent = np.where(running, worth, self.spent)
                 paid = (more > 0) & running
                 prices.append((worth - value)[paid] / more[paid])
@@ -198,9 +204,12 @@ class LeftAlone:
             total = np.where(last >= period, bought, total)
         self.recency = np.minimum(self.recency, self.ages)
         self.after = total - self.within
-        each = np.concatenate(prices) if prices else np.ones(1)
-        mean = float(each.mean()) if each.size else 1.0
-        self.basket = Basket(mean, float(each.var()) / mean**2 if each.size else 0.0)
+        self.basket = Basket.of(prices)
+
+
+def _so_far(people: Any, name: str) -> FloatArray:
+    """A stored number of every customer."""
+    return people.read(name)[:, 0].astype(np.float64)
 
 
 def _chosen(age: FloatArray, lanes: int) -> NDArray[np.int64]:

@@ -25,8 +25,15 @@ ModelName = Literal["bg-nbd", "pareto-nbd", "bg-bb"]
 class PurchaseFit(Protocol):
     """What every fitted purchase model can say; see ``bg_nbd``, ``pareto_nbd`` and ``bg_bb``."""
 
-    log_likelihood: Any
-    n_customers: Any
+    @property
+    def log_likelihood(self) -> float:
+        """Total log-likelihood, in nats."""
+        ...
+
+    @property
+    def n_customers(self) -> int:
+        """Customers that were fitted."""
+        ...
 
     def expected_purchases(self, time: ArrayLike, /) -> FloatArray:
         """Expected repeat purchases of a new customer."""

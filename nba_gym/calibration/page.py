@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,9 @@ _ACTUAL, _SIMULATED, _FITTED = Style("idle"), Style("agent", "o"), Style("baseli
 _ACTUAL_LINE = Style("ink", "s")
 _FITTED_LINE = Style("baseline", "D", (7.0, 2.5))
 _INTERVAL = (
-    "The interval is where 19 of 20 cohorts of as many customers would lie if the fitted world were "
-    "true. It holds the luck of a cohort and of the simulation, not the errors of the estimates."
+    "The interval is where 19 of 20 cohorts of as many customers would lie if the fitted world "
+    "were true. It holds the luck of a cohort and of the simulation, not the errors of the "
+    "estimates."
 )
 
 
@@ -106,14 +108,15 @@ def contract_page(result: ContractCalibration) -> str:
         legend,
     )
     facts = [
-        f"sBG: alpha {fit.alpha:.3f}, beta {fit.beta:.3f}; log-likelihood {fit.log_likelihood:,.2f}.",
+        f"sBG: alpha {fit.alpha:.3f}, beta {fit.beta:.3f}; log-likelihood "
+        f"{fit.log_likelihood:,.2f}.",
         "Written into the world, by simulated moments: "
         f"alpha {result.written['alpha']:.3f}, beta {result.written['beta']:.3f}.",
     ]
     claim = f"{inside} of {known} shares of contracts left lie inside their interval."
     return _page(
         f"{result.scenario.name}: {result.base} fitted to contracts",
-        f"{fit.n_customers:,.6g} contracts, calibrated on {result.renewals} renewals, each a {unit}",
+        f"{fit.n_customers:,.6g} contracts, calibrated on {result.renewals} renewals (each {unit})",
         ("win" if inside == known else "alone", claim, facts),
         [figure],
         [_table("Renewal", result.survival, "sBG", share=True)],
@@ -131,8 +134,8 @@ def _histogram_figure(result: Calibration, series: Series) -> Figure:
     drawing = panel("histogram", "Customers by repeat purchases", paint, width=640, height=340)
     return Figure(
         "How often they bought",
-        f"Customers by repeat purchases in the {result.cohort.calibration} {result.cohort.unit}s of "
-        f"calibration. {_INTERVAL}",
+        f"Customers by repeat purchases in the {result.cohort.calibration} {result.cohort.unit}s "
+        f"of calibration. {_INTERVAL}",
         [("Customers by repeat purchases", drawing)],
         _bar_legend(result.model.title),
     )
@@ -151,8 +154,8 @@ def _tracking_figure(result: Calibration) -> Figure:
     found = result.validation
     return Figure(
         "When they bought",
-        f"{_said_of_cut(cohort.holdout > 0)}A simulated purchase counts for the {unit} in which the "
-        f"middle of its period lies. {_INTERVAL} "
+        f"{_said_of_cut(cohort.holdout > 0)}A simulated purchase counts for the {unit} in which "
+        f"the middle of its period lies. {_INTERVAL} "
         "Intervals are for each point alone; those of sums are linked from point to point.",
         [
             ("Cumulative", draw("cumulative", found.cumulative, "repeat purchases so far")),
@@ -187,7 +190,7 @@ def _conditional_figure(result: Calibration) -> Figure:
 
 def _spend_figure(result: Calibration, series: Series) -> Figure:
     edges = [f"{edge:,.10g}" for edge in series.at]
-    names = [f"{low}–{high}" for low, high in zip(edges, edges[1:], strict=False)]
+    names = [f"{low}–{high}" for low, high in pairwise(edges)]
     names.append(f"{edges[-1]}+")
 
     def paint(axes: Any) -> None:
@@ -249,7 +252,13 @@ def _conditional_table(result: Calibration) -> str:
 
 
 def _table(
-    what: str, series: Series, model: str, *, top: bool = False, share: bool = False, digits: int = 0
+    what: str,
+    series: Series,
+    model: str,
+    *,
+    top: bool = False,
+    share: bool = False,
+    digits: int = 0,
 ) -> str:
     """The numbers of a figure, for those who want them."""
     heads = [what, "actual", model, "simulated", "interval"]

@@ -69,8 +69,8 @@ def read_contracts(
         until: Last day that the file knows of, in that format; by default the last date in it.
 
     Raises:
-        DataError: If the file cannot be read, a column is missing, a value is no date, or a contract
-            ends before it starts; it names the column, the rule, the value and the row.
+        DataError: If the file cannot be read, a column is missing, a value is no date, or a
+            contract ends before it starts; it names the column, the rule, the value and the row.
     """
     source = Path(path).name
     table = _read_table(path, {"customer": customer, "start": start, "end": end})

@@ -1,4 +1,4 @@
-"""How long contracts were kept: whole periods from renewal to renewal, and the share that is left."""
+"""How long contracts were kept: whole periods between renewals, and the share that is left."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def survival_curve(lives: ContractLives, renewals: int) -> Curve:
     seen = at_risk > 0
     at_risk, gone = at_risk[seen], gone[seen]
     retention = 1.0 - gone / at_risk
-    survival = np.cumprod(retention)
+    survival = np.asarray(np.cumprod(retention), dtype=np.float64)
     left = at_risk - gone
     terms = np.divide(gone, at_risk * left, out=np.zeros_like(gone), where=left > 0)
     return Curve(at_risk, retention, survival, survival * np.sqrt(np.cumsum(terms)))

@@ -121,7 +121,9 @@ def transaction_log(
     refuse_rows(source, raw["customer"], customer.is_null(), "given")
     day = parsed_dates(source, raw["date"], date_format)
     amount = raw["amount"].cast(pl.Float64, strict=False)
-    refuse_rows(source, raw["amount"], ~amount.is_finite().fill_null(value=False), "a finite number")
+    refuse_rows(
+        source, raw["amount"], ~amount.is_finite().fill_null(value=False), "a finite number"
+    )
     refuse_rows(source, raw["amount"], amount < 0, ">= 0")
     number = day.cast(pl.Int32)  # polars counts dates in days since 1970-01-01
     first = int(number.to_numpy().min())

@@ -224,4 +224,5 @@ def _round_edges(far: float) -> FloatArray:
     step = far / (_SPEND_BARS - 1)
     power = 10.0 ** np.floor(np.log10(step))
     step = power * next(x for x in (1.0, 2.0, 2.5, 5.0, 10.0) if x * power >= step * 0.999)
-    return step * np.arange(np.ceil(far / step - 1e-9) + 1.0)
+    size = int(np.ceil(far / step - 1e-9)) + 1
+    return float(step) * np.arange(size, dtype=np.float64)

@@ -35,7 +35,7 @@ def scenario_text(base: str, name: str, changes: Mapping[str, Any], told: list[s
     Args:
         base: What is extended.
         name: Name of the new world.
-        changes: Settings by their path, such as ``traits.spend`` or ``personas.saver.traits.spend``.
+        changes: Settings by their path, as ``traits.spend`` or ``personas.saver.traits.spend``.
         told: Lines of comment at its head.
     """
     lines = [f"# {line}" for line in told]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -384,12 +384,16 @@ def _grid() -> Floats:
     return np.linspace(-QUANTILE_REACH, QUANTILE_REACH, QUANTILE_NODES)
 
 
-@lru_cache(maxsize=256)
 def _quantiles(given: Distribution) -> Floats:
     """Quantiles of a distribution at the nodes of the normal grid; exact in both tails.
 
     Kept, since a fit packs hundreds of worlds that share most of their traits; read-only.
     """
+    return _kept_levels(cast(Any, given))  # frozen, so it has a hash that its type does not know
+
+
+@lru_cache(maxsize=256)
+def _kept_levels(given: Any) -> Floats:
     levels = _levels(given)
     levels.setflags(write=False)
     return levels

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from nba_gym.calibration import calibrate, read_cdnow, read_transactions
+from nba_gym.calibration import calibrate, read_cdnow, read_transactions, weekly_cohort
 from nba_gym.calibration.left_alone import MOST_LANES, LeftAlone
 from nba_gym.calibration.models import WEEKS
 from nba_gym.cli import main
@@ -112,7 +112,7 @@ def test_rows_in_another_order_are_the_same_customers(tmp_path):
 def test_too_few_customers_are_refused_in_one_line(tmp_path):
     one = tmp_path / "one.csv"
     one.write_text("customer,date,amount\nz,2024-01-01,3\nz,2024-03-01,3\n")
-    with pytest.raises(DataError, match="customers must be at least 2 .*, got 1"):
+    with pytest.raises(DataError, match=r"customers must be at least 2 .*, got 1"):
         calibrate(read_transactions(one), trials=1)
     one.write_text("customer,date,amount\nz,2024-01-01,3\ny,2024-03-01,3\n")
     with pytest.raises(DataError, match="frequency must be positive for at least one customer"):
@@ -197,6 +197,7 @@ def test_customers_of_the_fitted_world_spend_as_they_did():
     each = people.spent[bought] / people.within[bought]
     # relative prices of needs, 0.9 to 1.5, are allowed for: the mean is that of gamma-gamma
     assert abs(each.mean() - spend.mean_spend) < 4 * each.std() / np.sqrt(each.size)
+    assert result.validation.spend is not None
     inside, classes = result.validation.spend.inside()
     assert inside >= classes - 2
 
@@ -213,6 +214,20 @@ def test_what_happened_is_counted_once_in_every_table():
     sizes = np.bincount(np.minimum(cohort.frequency, 7))
     assert found.conditional.actual @ sizes == pytest.approx(1882)
     assert sum(bar.simulated for bar in found.bars) == pytest.approx(2357)
+
+
+def test_simulated_purchases_lie_where_they_happened():
+    cohort = weekly_cohort(read_cdnow(), 39)
+    people = LeftAlone(load_scenario("retail"), cohort, 5_000, 3, holdout=True)
+    calendar = people.by_unit.sum(axis=1)
+    # all that was bought but in a last period that reaches beyond the records
+    assert np.abs(calendar - (people.within + people.after)).max() <= 16
+    assert calendar.sum() > 0.99 * (people.within + people.after).sum()
+    first = np.repeat(cohort.start, 2)
+    bought = np.flatnonzero(people.by_unit.any(axis=1))
+    weeks = people.by_unit[bought].argmax(axis=1)
+    assert (weeks >= np.floor(first[bought])).all()
+    assert (weeks == np.floor(first[bought])).any()
 
 
 def test_spend_that_cannot_be_fitted_stays_and_is_said(tmp_path):
@@ -291,7 +306,14 @@ def test_the_help_teaches(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run_command(monkeypatch, "--help")
     told = capsys.readouterr().out
-    for word in ("bg-nbd", "pareto-nbd", "bg-bb", "sbg", "retention table", "nba-gym calibrate till"):
+    for word in (
+        "bg-nbd",
+        "pareto-nbd",
+        "bg-bb",
+        "sbg",
+        "retention table",
+        "calibrate till.csv",
+    ):
         assert word in told
 
 
