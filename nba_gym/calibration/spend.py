@@ -37,7 +37,8 @@ def fit_spend(cohort: Cohort) -> tuple[GammaGammaFit | None, str]:
         return None, f"Spend could not be fitted, and stays that of the base: {error}."
     if fit.q <= 1.0:
         return None, (
-            f"Spend has no mean under gamma-gamma (q = {fit.q:.3f} <= 1) and stays that of the base."
+            f"Spend has no mean under gamma-gamma (q = {fit.q:.3f} <= 1): it stays that of the "
+            "base."
         )
     return fit, ""
 
