@@ -11,7 +11,10 @@ from nba_gym.scenario.schema import Scenario
 
 
 def some_action(scenario: Scenario, kind: str = "offer") -> str:
-    return next(action.name for action in scenario.actions if action.kind == kind)
+    """One that the firm may begin itself."""
+    outbound = [channel.name for channel in scenario.channels if channel.direction == "outbound"]
+    chosen = (a for a in scenario.actions if a.kind == kind and a.channel in outbound)
+    return next(action.name for action in chosen)
 
 
 def number_of(scenario: Scenario, name: str) -> int:

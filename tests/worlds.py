@@ -161,7 +161,7 @@ def draw_often(population: Population, action: int, times: int) -> Iterator[Outc
     """
     state = [part.copy() for part in population.state]
     generator, alive = np.random.default_rng(times), population.read("alive")[:, 0]
-    for period in range(times):
+    for period in range(1, times + 1):  # not the first, in which a lead is paid
         for part, kept in zip(population.state, state, strict=True):
             part[...] = kept
         population.write("tenure", period)

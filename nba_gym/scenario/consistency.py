@@ -189,8 +189,9 @@ def _check_traits(
         if complete and missing:
             raise ValueError(f"{label}.{kind}.{missing[0]} must be given, got nothing")
     _check_family(f"{label}.price_sensitivity", traits.price_sensitivity, _POSITIVE_FAMILIES)
-    for name in ("tolerance", "spend"):
-        _check_family(f"{label}.{name}", getattr(traits, name), _POSITIVE_FAMILIES, least=LEAST)
+    _check_family(f"{label}.tolerance", traits.tolerance, _POSITIVE_FAMILIES, least=LEAST)
+    spend_families = ("gamma", "inverse_gamma", "lognormal", "constant")
+    _check_family(f"{label}.spend", traits.spend, spend_families, least=LEAST)
     _check_family(f"{label}.baseline_loyalty", traits.baseline_loyalty, _UNIT_FAMILIES)
     for name, one in traits.attention.items():
         _check_family(f"{label}.attention.{name}", one, _UNIT_FAMILIES)
@@ -198,7 +199,7 @@ def _check_traits(
         _check_family(f"{label}.arrival.{name}", one, _POSITIVE_FAMILIES)
     purchase_families = ("gamma", "beta", "constant", "normal")
     _check_family(f"{label}.purchase", traits.purchase, purchase_families, least=LEAST)
-    _check_family(f"{label}.leaving", traits.leaving, ("beta", "constant", "normal"))
+    _check_family(f"{label}.leaving", traits.leaving, ("gamma", "beta", "constant", "normal"))
 
 
 def _check_family(

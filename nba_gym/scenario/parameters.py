@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from nba_gym.scenario.schema import (
     Constant,
     Distribution,
     Gamma,
+    InverseGamma,
     LogNormal,
     Normal,
     Scenario,
@@ -428,7 +430,21 @@ def _grid() -> Floats:
 
 
 def _quantiles(given: Distribution) -> Floats:
-    """Quantiles of a distribution at the nodes of the normal grid; exact in both tails."""
+    """Quantiles of a distribution at the nodes of the normal grid; exact in both tails.
+
+    Kept, since a fit packs hundreds of worlds that share most of their traits; read-only.
+    """
+    return _kept_levels(cast(Any, given))  # frozen, so it has a hash that its type does not know
+
+
+@lru_cache(maxsize=256)
+def _kept_levels(given: Any) -> Floats:
+    levels = _levels(given)
+    levels.setflags(write=False)
+    return levels
+
+
+def _levels(given: Distribution) -> Floats:
     z = _grid()
     low, high = special.ndtr(z), special.ndtr(-z)
     match given:
@@ -442,6 +458,9 @@ def _quantiles(given: Distribution) -> Floats:
             lower = special.gammaincinv(given.shape, low)
             upper = special.gammainccinv(given.shape, high)
             return np.where(z > 0, upper, lower) / given.rate
+        case InverseGamma():
+            mirror = Gamma(family="gamma", shape=given.shape, rate=1.0)
+            return given.scale / _quantiles(mirror)[::-1]
         case Beta():
             lower = special.betaincinv(given.a, given.b, low)
             upper = 1.0 - special.betaincinv(given.b, given.a, high)
@@ -486,13 +505,15 @@ def _trait_list(scenario: Scenario, own: Any) -> list[tuple[str, Distribution]]:
 def _tabulate(name: str, given: Distribution, *, counted: bool) -> tuple[Floats, int]:
     """Table of a trait on its link scale, and the link that leads back."""
     if name in ("purchase", "leaving"):
+        if name == "leaving" and isinstance(given, Gamma):
+            return _hazard_log_odds(given), LINK_IDENTITY
         return _propensity(given, counted=counted and name == "purchase"), LINK_IDENTITY
     match given:
         case Constant() | Normal():
             return _quantiles(given), LINK_IDENTITY
         case Beta():
             return _logit_quantiles(given), LINK_LOGISTIC
-        case Gamma() | LogNormal():
+        case Gamma() | InverseGamma() | LogNormal():
             return _log_quantiles(given), LINK_EXP
 
 
@@ -507,8 +528,14 @@ def _propensity(given: Distribution, *, counted: bool) -> Floats:
             chance = min(max(given.value, 1e-300), 1.0 - 1e-16)
             level = math.log(chance) if counted else math.log(chance) - math.log1p(-chance)
             return np.full(QUANTILE_NODES, level)
-        case Gamma() | LogNormal():
+        case Gamma() | InverseGamma() | LogNormal():
             return _log_quantiles(given)
+
+
+def _hazard_log_odds(given: Gamma) -> Floats:
+    """Log-odds of leaving within a period of who leaves at a constant rate, 1 - exp(-rate)."""
+    rate = np.maximum(_quantiles(given), 1e-30)
+    return np.log(-np.expm1(-rate)) + rate
 
 
 def _spend_noise(shape: float) -> Floats:

@@ -15,6 +15,7 @@ from nba_gym.scenario.fields import (
     Constant,
     Distribution,
     Gamma,
+    InverseGamma,
     LogNormal,
     Normal,
     Number,
@@ -50,6 +51,7 @@ __all__ = [
     "Constant",
     "Distribution",
     "Gamma",
+    "InverseGamma",
     "LogNormal",
     "Need",
     "Normal",
@@ -143,7 +145,7 @@ class Traits(Part):
         description="b: gamma = purchase rate, beta or constant = purchase probability, normal = b"
     )
     leaving: Distribution = Field(
-        description="h: beta or constant = leaving probability, normal = log-odds"
+        description="h: beta or constant = leaving probability, gamma = rate, normal = log-odds"
     )
     spend: Distribution = Field(description="m > 0, mean list value of a purchase")
     attention: dict[str, Distribution] = Field(
@@ -193,7 +195,7 @@ class Scenario(Part):
     title: str = Field(description="one line for people")
     description: str = Field(default="", description="what the world represents")
     version: int = value("goes up when released journeys change", "count", 0, low=0)
-    period: Literal["day", "week", "month"] = Field(description="length of one step")
+    period: Literal["day", "week", "month", "year"] = Field(description="length of one step")
     cycle: int = periods("length of the year", low=1, high=1000)
     horizon: int = periods("periods after which a journey is cut off", low=1, high=100_000)
     discount: float = value("discount factor", "per period", above=0.0, high=1.0)

@@ -135,8 +135,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown kind": (
         {"actions.email_offer.kind": "ofer"},
-        "actions.email_offer.kind must be 'wait', 'inform', 'offer', 'service', 'reward', 'ask' or "
-        "'retain', got 'ofer'; did you mean 'offer'?",
+        "actions.email_offer.kind must be 'wait', 'inform', 'offer', 'service', 'reward', 'ask', "
+        "'retain' or 'invite', got 'ofer'; did you mean 'offer'?",
     ),
     "name with capitals": (
         {"name": "My Shop"},
