@@ -205,6 +205,11 @@ class Scenario(Part):
     contract: Contract = Field(default_factory=Contract, description="contracts")
     service: Service = Field(default_factory=Service, description="problems, visits, baskets")
     engagement: Engagement = Field(default_factory=Engagement, description="engagement policy")
+    enumerable: bool = Field(
+        default=False,
+        description="few enough states to list them all: the optimum is known exactly",
+        strict=True,
+    )
     tabular: Tabular | None = Field(
         default=None, description="tables that take the place of all mechanisms"
     )
