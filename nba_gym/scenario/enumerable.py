@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nba_gym.scenario.schema import Action, PersonaTraits, Scenario, Traits
 
+Rule = tuple[str, str, bool, Any]
+"""Field, what it must be, whether it is, and its value."""
+
 
 def check_enumerable(scenario: Scenario) -> None:
     """Check that all luck of a world lies in yes and no, and none of it at birth but the persona.
@@ -22,8 +25,7 @@ def check_enumerable(scenario: Scenario) -> None:
             raise ValueError(f"{field} must be {rule} where enumerable is true, got {value}")
 
 
-def _rules(scenario: Scenario) -> Iterator[tuple[str, str, bool, Any]]:
-    """Field, rule, whether it holds, and the value."""
+def _rules(scenario: Scenario) -> Iterator[Rule]:
     buy, contract = scenario.purchase, scenario.contract
     start, season = scenario.need_dynamics.start, scenario.is_seasonal
     yield "tabular", "absent", scenario.tabular is None, "tables"
@@ -58,7 +60,7 @@ def _g(action: Action) -> str:
     return f"{action.strength:g}"
 
 
-def _trait_rules(label: str, traits: Traits | PersonaTraits) -> Iterator[tuple[str, str, bool, Any]]:
+def _trait_rules(label: str, traits: Traits | PersonaTraits) -> Iterator[Rule]:
     given = {
         "price_sensitivity": traits.price_sensitivity,
         "tolerance": traits.tolerance,

@@ -20,7 +20,7 @@ from nba_gym.scenario.schema import Scenario
 from nba_gym.tabular import TabularProblem, tabular_problem
 from nba_gym.truth.branches import Branching
 from nba_gym.truth.matters import Key
-from nba_gym.truth.snapshot import Snapshot, snapshot_of
+from nba_gym.truth.snapshot import Snapshot, join, snapshot_of
 
 Floats = NDArray[np.float64]
 
@@ -98,21 +98,22 @@ def enumerate_world(scenario: Scenario, *, most: int = MOST_STATES) -> Enumerati
     key, branching = Key(scenario), Branching(scenario)
     customers, start = _births(scenario)
     values, of = _distinct(key.of(customers))
-    shares = np.bincount(of, weights=start)
+    shares: Floats = np.bincount(of, weights=start).astype(np.float64)
     customers = customers.take(_first_of(of, len(values)))
     found = {row.tobytes(): i for i, row in enumerate(values)}
     moves: list[_Moves] = []
     done = 0
     while done < len(values):
-        fresh = np.arange(done, len(values))
+        unknown = np.arange(done, len(values))
         done = len(values)
-        for part in np.array_split(fresh, -(-len(fresh) * scenario.n_actions // _PAIRS)):
+        for part in _parts(unknown, scenario.n_actions):
             step = _unfold(scenario, branching, customers, part)
             reached, to = _distinct(key.of(step.after))
             new = np.array([row.tobytes() not in found for row in reached], dtype=np.bool_)
             for row in reached[new]:
                 found[row.tobytes()] = len(found)
-            customers = customers.join(step.after.take(_first_of(to, len(reached))[new]))
+            fresh = step.after.take(_first_of(to, len(reached))[new])
+            customers = join([customers, fresh])
             values = np.concatenate([values, reached[new]])
             _check_size(scenario, key, values, most)
             at = np.array([found[row.tobytes()] for row in reached], dtype=np.int64)
@@ -164,8 +165,13 @@ def _births(scenario: Scenario) -> tuple[Snapshot, Floats]:
         nobody = np.zeros(1, dtype=np.uint64)
         population.begin(np.ones(1, dtype=np.bool_), nobody, nobody)
         newborn.append(snapshot_of(population))
-    born = Snapshot(*(np.concatenate(part) for part in zip(*newborn, strict=True)))
-    return born, np.array(shares)
+    return join(newborn), np.array(shares)
+
+
+def _parts(states: NDArray[np.int64], n_actions: int) -> list[NDArray[np.int64]]:
+    """States in parts that are unfolded at a time."""
+    size = max(1, _PAIRS // n_actions)
+    return [states[i : i + size] for i in range(0, len(states), size)]
 
 
 def _tables(

@@ -84,7 +84,8 @@ class Key:
 
     def _at_most(self, name: str, most: float) -> Quantity:
         """A quantity that only matters up to a level."""
-        return Quantity(name, lambda snapshot: np.minimum(self._columns.read(snapshot, name), most))
+        read = self._reader(name)
+        return Quantity(name, partial(_capped, read, most))
 
     def _by_rules(self, scenario: Scenario) -> list[Quantity]:
         """What some action asks for before it is allowed."""
@@ -140,6 +141,10 @@ class Key:
             for (name, cap), row, window in zip(caps, rows, windows, strict=True)
             if 0 < cap <= window.bit_count()
         ]
+
+
+def _capped(read: Callable[[Snapshot], Any], most: float, snapshot: Snapshot) -> Any:
+    return np.minimum(read(snapshot), most)
 
 
 def _recent_bits(row: int, window: np.uint32, snapshot: Snapshot) -> Any:

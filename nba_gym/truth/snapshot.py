@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,11 +31,13 @@ class Snapshot(NamedTuple):
 
     def take(self, rows: NDArray[Any]) -> Snapshot:
         """Some of the customers, as a copy."""
-        return Snapshot(*(part[rows] for part in self))
+        return Snapshot(self.kept[rows], self.born[rows], self.bits[rows], self.conditions[rows])
 
-    def join(self, other: Snapshot) -> Snapshot:
-        """These customers, and after them others of the same world."""
-        return Snapshot(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
+
+def join(snapshots: Sequence[Snapshot]) -> Snapshot:
+    """Customers of one world after those of another snapshot."""
+    parts: Any = zip(*snapshots, strict=True)
+    return Snapshot(*(np.concatenate(part) for part in parts))
 
 
 def snapshot_of(population: Population) -> Snapshot:
@@ -44,10 +47,8 @@ def snapshot_of(population: Population) -> Snapshot:
 
 def rows_of_tiles(state: State, n: int) -> Snapshot:
     """The first ``n`` customers of some tiles."""
-    return Snapshot(
-        *(_rows(part)[:n] for part in (state.values, state.constants, state.bits)),
-        state.conditions[:n].copy(),
-    )
+    values, constants, bits = _rows(state.values), _rows(state.constants), _rows(state.bits)
+    return Snapshot(values[:n], constants[:n], bits[:n], state.conditions[:n].copy())
 
 
 def tiles_of_rows(snapshot: Snapshot) -> State:
@@ -99,9 +100,9 @@ class Columns:
             KeyError: If nothing of that name is kept.
         """
         sheet, at = self._at[name]
-        return snapshot[sheet][:, at[i]]
+        return (snapshot.born if sheet else snapshot.kept)[:, at[i]]
 
     def write(self, snapshot: Snapshot, name: str, values: Any) -> None:
         """Set a quantity of every customer, in place; arguments as for :meth:`read`."""
         sheet, at = self._at[name]
-        snapshot[sheet][:, at[0]] = values
+        (snapshot.born if sheet else snapshot.kept)[:, at[0]] = values
