@@ -48,7 +48,9 @@ from nba_gym.customer.places import (
     P_ADVANCE_QUIET,
     P_ARRIVAL,
     P_BASKET,
+    P_BUY,
     P_DROPOUT,
+    P_LEAVE,
     P_NOTICE,
     P_OPT_OUT,
     P_PROBLEM,
@@ -211,6 +213,7 @@ def _draw_purchases(
 def _draw_buyers(table: Array, purse: Array, counted: float, width: int) -> None:
     for j in range(used(width)):
         chance = purchase_probability(table[TOTAL + j], counted)
+        table[P_BUY + j] = chance
         table[PURCHASES + j] = indicator(table[LUCK_BUY + j] < chance)
         table[NEED_BOUGHT + j] = -1.0
         purse[LIST_SPEND + j] = 0.0
@@ -290,6 +293,7 @@ def _draw_leaving(table: Array, kept: Array, born: Array, world: World, width: i
         bound = contract * indicator(kept[COMMITMENT + j] > 0.0)
         free = kept[ALIVE + j] * (1.0 - bound)
         chance = leaving_probability(scale, base, born[LEAVING_PROPENSITY + j], added, free)
+        table[P_LEAVE + j] = chance
         stays = 1.0 - chance
         goes = runs_out(kept[PATIENCE + j], stays)
         kept[PATIENCE + j] = patience_left(kept[PATIENCE + j], stays, goes)

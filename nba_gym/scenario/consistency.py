@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from nba_gym.errors import ScenarioError, nearest
 from nba_gym.lanes import MAX_CHANNELS, MAX_NEEDS
+from nba_gym.scenario.enumerable import check_enumerable
 from nba_gym.scenario.fields import Distribution
 from nba_gym.scenario.schema import Action, PersonaTraits, Scenario, Traits
 from nba_gym.scenario.tables import problem_of
@@ -64,6 +65,8 @@ def check_consistency(scenario: Scenario) -> None:
     _check_rest(scenario)
     if scenario.tabular is not None:
         _check_tables(scenario)
+    if scenario.enumerable:
+        check_enumerable(scenario)
 
 
 def _check_tables(scenario: Scenario) -> None:

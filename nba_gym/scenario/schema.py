@@ -222,6 +222,11 @@ class Scenario(Part):
     pipeline: Pipeline = Field(default_factory=Pipeline, description="prospects and stages")
     volunteering: Volunteering = Field(default_factory=Volunteering, description="giving time")
     engagement: Engagement = Field(default_factory=Engagement, description="engagement policy")
+    enumerable: bool = Field(
+        default=False,
+        description="few enough states to list them all: the optimum is known exactly",
+        strict=True,
+    )
     tabular: Tabular | None = Field(
         default=None, description="tables that take the place of all mechanisms"
     )
