@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,18 @@ class Sizes:
     campaign: int = 16_000
     tuning: int = 4_000
     trials: int = 60
+
+    def times(self, factor: float) -> Sizes:
+        """So many times as many customers, and no fewer trials.
+
+        Raises:
+            PolicyError: If that leaves hardly any.
+        """
+        if not 0.01 <= factor <= 1000.0:
+            raise PolicyError(f"size must be in [0.01, 1000], got {factor:g}")
+        kept = ("quick", "trials")  # the first are regenerated, so they must be the same always
+        counts = {name: n for name, n in asdict(self).items() if name not in kept}
+        return replace(self, **{name: max(2, round(factor * n)) for name, n in counts.items()})
 
 
 class Bench:

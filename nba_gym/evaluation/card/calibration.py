@@ -36,15 +36,22 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """``inside``, ``outside``, ``outside, interval reaches it`` or ``not measured``."""
+        """Whether the mean is ``inside`` or ``outside``, and what its interval adds to that."""
         if self.reached is None:
             return "not measured"
         low = -math.inf if self.target.low is None else self.target.low
         high = math.inf if self.target.high is None else self.target.high
-        if low <= self.reached.mean <= high:
-            return "inside"
-        touches = self.reached.high >= low and self.reached.low <= high
+        mean, lowest, highest = self.reached
+        if low <= mean <= high:
+            sure = low <= lowest and highest <= high
+            return "inside" if sure else "inside, interval reaches out"
+        touches = highest >= low and lowest <= high
         return "outside, interval reaches it" if touches else "outside"
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the mean is inside the range."""
+        return self.verdict.startswith("inside")
 
     def record(self) -> dict[str, Any]:
         """The row for a JSON file."""

@@ -113,4 +113,4 @@ def tornado_figure(reactions: Sequence[Reaction], currency: str) -> Figure:
         panels.append((title, drawing))
     caption = "Bars start at the value as it is; the thin lines are 95 % intervals (paired)."
     legend = [(_SETTINGS[0], "half as strong"), (_SETTINGS[1], "one and a half times as strong")]
-    return Figure("What value depends on", caption, panels, legend)
+    return Figure("What value depends on", caption, panels, legend, small=True)

@@ -102,14 +102,12 @@ def calibration(rows: Sequence[Row], currency: str) -> Lines:
         return ["## Calibration", "", "No targets have been set for this world.", ""]
     cells: list[list[str]] = []
     for row in rows:
-        unit = _unit(row)
+        unit, target = _unit(row), row.target
         reached = "–" if row.reached is None else show(row.reached, unit, currency)
-        low, high = row.target.low, row.target.high
-        cells.append(
-            [row.target.label, _range(low, high, unit, currency), reached, f"**{row.verdict}**"
-             if row.verdict != "inside" else "inside", row.target.source]
-        )  # fmt: skip
-    inside = sum(row.verdict == "inside" for row in rows)
+        verdict = row.verdict if row.is_inside else f"**{row.verdict}**"
+        aim = _range(target.low, target.high, unit, currency)
+        cells.append([target.label, aim, reached, verdict, target.source])
+    inside = sum(row.is_inside for row in rows)
     lines = ["## Calibration", "", f"{inside} of {len(rows)} targets are reached.", ""]
     lines += table(["target", "range", "reached (95 % interval)", "", "source"], cells)
     lines += ["How each is measured:", ""]
@@ -121,7 +119,7 @@ def calibration(rows: Sequence[Row], currency: str) -> Lines:
             row.target.note,
         ]
         lines.append(f"- *{row.target.label}*: " + ". ".join(p for p in parts if p) + ".")
-    failed = [row for row in rows if row.verdict != "inside"]
+    failed = [row for row in rows if not row.is_inside]
     if failed:
         lines += ["", "Not reached, and why:", ""]
         for row in failed:
@@ -189,7 +187,13 @@ def behaviour(stage: Stage, watched: Mapping[str, Watched]) -> Lines:
     heads += ["fatigue at the end", "loyalty at the end"]
     if not all("loyalty" in each.series for each in watched.values()):
         heads, rows = heads[:-2], [row[:-2] for row in rows]
-    return ["## Behaviour that emerges", "", *table(heads, rows)]
+    third = "tuned on customers of its own" if scenario.tabular is None else "solved, not learned"
+    who = (
+        "No contact leaves customers alone; uniform random takes any allowed action, waiting "
+        f"included; {POLICIES['practice' if scenario.tabular is None else 'optimum']} is {third}; "
+        "the myopic oracle sees the hidden half and takes what pays most at once."
+    )
+    return ["## Behaviour that emerges", "", who, "", *table(heads, rows)]
 
 
 def np_last(series: Mapping[str, object], name: str) -> float:
@@ -218,8 +222,8 @@ def loyalty(found: Mapping[str, Loyalty], n: int, currency: str) -> Lines:
         "## Loyalty and profit",
         "",
         'Marketing writing says "5 % more loyalty, up to 20 % more profit per customer". Here '
-        "every customer's baseline loyalty, where loyalty also starts, is raised by 5 % of itself (to 1 "
-        f"at most); the same {n:,} customers, the same luck, the same policies.",
+        "every customer's baseline loyalty, where loyalty also starts, is raised by 5 % of "
+        f"itself (to 1 at most); the same {n:,} customers, the same luck, the same policies.",
         "",
         *table(heads, rows),
     ]

@@ -49,9 +49,11 @@ class RelevantContact:
         speaking = [a for a in on_it if scenario.actions[a].kind in SPEAKING]
         self._actions = np.array(speaking or on_it, dtype=np.int64)
         needs = [need.name for need in scenario.needs]
-        self._speaks = np.array(
-            [[scenario.actions[a].needs.get(need, 0.0) for need in needs] for a in self._actions]
-        ).reshape(len(self._actions), len(needs))
+        rows = [scenario.actions[a].needs for a in speaking or on_it]
+        speaks = np.array(
+            [[row.get(need, 0.0) for need in needs] for row in rows], dtype=np.float64
+        )
+        self._speaks: NDArray[np.float64] = speaks.reshape(len(rows), len(needs))
 
     def act(
         self,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from nba_gym.evaluation.card.bench import POLICIES, Bench
 from nba_gym.evaluation.card.page import Lines, show, table
 from nba_gym.evaluation.report.answer import number
@@ -21,13 +19,9 @@ def exactly(bench: Bench, stage: Stage, record: dict[str, Any]) -> Lines:
     scenario = bench.scenario
     problem = problem_of(scenario)
     best, ever = solve(problem, horizon=scenario.horizon), solve(problem)
-    record["exact"] = {
-        "optimum": best.value,
-        "without_end": ever.value,
-        "best_action": dict(
-            zip(problem.states, [problem.actions[a] for a in ever.policy], strict=True)
-        ),
-    }
+    chosen = [problem.actions[int(a)] for a in ever.policy]
+    exact = {"optimum": best.value, "without_end": ever.value}
+    record["exact"] = exact | {"best_action": dict(zip(problem.states, chosen, strict=True))}
     rows: list[list[str]] = []
     for name in bench.shown:
         value = mean_interval(stage.runs[POLICIES[name]].value)
@@ -39,17 +33,16 @@ def exactly(bench: Bench, stage: Stage, record: dict[str, Any]) -> Lines:
         "## The exact optimum",
         "",
         f"Solved by dynamic programming: {number(best.value, 3)} {scenario.currency} over "
-        f"{periods}, {number(ever.value, 3)} without end. The myopic oracle looks one period ahead.",
+        f"{periods}, {number(ever.value, 3)} without end. The myopic oracle looks one period "
+        "ahead.",
         "",
         *table(["policy", f"simulated value ({scenario.currency})", "of the optimum (%)"], rows),
     ]
-    names = [readable(action) for action in problem.actions]
     if problem.n_states <= MOST_STATES:
         cells = [
-            [readable(state), names[a], number(float(v), 3)]
-            for state, a, v in zip(problem.states, ever.policy, ever.values, strict=True)
+            [readable(state), readable(action), number(float(value), 3)]
+            for state, action, value in zip(problem.states, chosen, ever.values, strict=True)
         ]
         return lines + table(["state", "best action", f"value ({scenario.currency})"], cells)
-    counts = np.bincount(ever.policy, minlength=problem.n_actions)
-    told = ", ".join(f"{name} in {n}" for name, n in zip(names, counts, strict=True))
+    told = ", ".join(f"{readable(each)} in {chosen.count(each)}" for each in problem.actions)
     return [*lines, f"Best action: {told} of {problem.n_states} states; all are in the JSON.", ""]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, cast
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -73,10 +72,11 @@ def load_targets(scenario: str, file: str | Path | None = None) -> Targets:
             return Targets()
         raise ScenarioError(f"targets must be a file that exists, got {str(file)!r}")
     try:
-        tree = cast(dict[str, Any], tomllib.loads(source.read_text(encoding="utf-8")))
-        return Targets.model_validate(tree)
+        tree = tomllib.loads(source.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"targets must be valid TOML, got: {error} ({source.name})") from None
+    try:
+        return Targets.model_validate(tree)
     except ValidationError as error:
         label = f"targets/{source.name}"
         lines = [one_line(item, tree, label, Targets) for item in error.errors()]

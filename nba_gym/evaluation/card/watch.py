@@ -134,8 +134,8 @@ class _Watcher:
         attention = population.read("attention")[who, c]
         chance = _notice(self._reach[c], attention, strain[who], 1.0, alive[who])
         columns = [events[who, self._column[name]] for name in ("sent", "responded", "opted_out")]
-        for counts, values in zip(self._counts[-1], [*columns, alive[who], chance], strict=True):
-            counts[who, c] += values
+        for i, values in enumerate([*columns, alive[who], chance]):
+            self._counts[-1][i, who, c] += values
 
     def series(self) -> dict[str, Floats]:
         """Means with their intervals."""

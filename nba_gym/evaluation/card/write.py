@@ -42,7 +42,7 @@ class Card:
     @property
     def summary(self) -> str:
         """A line a target that is not inside its range, after one about them all."""
-        missed = [row for row in self.rows if row.verdict != "inside"]
+        missed = [row for row in self.rows if not row.is_inside]
         lines = [
             f"{self.scenario.name}: {len(self.rows) - len(missed)} of {len(self.rows)} targets"
         ]
