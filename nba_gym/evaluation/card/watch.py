@@ -151,7 +151,8 @@ class _Watcher:
 
     def counts(self) -> dict[str, Floats]:
         """Contacts by name, ``(n, n_channels)`` each."""
-        return dict(zip(COUNTS, np.concatenate(self._counts, axis=1), strict=True))
+        whole: Floats = np.concatenate(self._counts, axis=1)
+        return {name: whole[i] for i, name in enumerate(COUNTS)}
 
     def bought_by(self) -> NDArray[np.int32]:
         """Purchases so far, ``(horizon, n)``."""
