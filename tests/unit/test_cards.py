@@ -50,7 +50,7 @@ def aim(quantity: str, **fields: Any) -> Target:
 
 
 def bench(name: str, n: int, **changes: Any) -> Bench:
-    sizes = Sizes(customers=n, targets=n, quick=n)
+    sizes = Sizes(customers=n, targets=n, sensitivity=2, quick=n)
     return Bench(load_scenario(name, changes), sizes, may_learn=False)
 
 

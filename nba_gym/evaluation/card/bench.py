@@ -45,6 +45,9 @@ class Sizes:
         campaign: Behind the random campaign that practice learns from.
         tuning: Behind each setting of practice that is tried.
         trials: Settings that are tried at most.
+
+    Raises:
+        PolicyError: If there are more for targets, or for sensitivity, than customers.
     """
 
     customers: int = 16_000
@@ -54,6 +57,12 @@ class Sizes:
     campaign: int = 16_000
     tuning: int = 4_000
     trials: int = 60
+
+    def __post_init__(self) -> None:
+        for name in ("targets", "sensitivity"):
+            n = getattr(self, name)
+            if n > self.customers:
+                raise PolicyError(f"{name} must be at most customers, {self.customers}, got {n}")
 
     def times(self, factor: float) -> Sizes:
         """So many times as many customers, and no fewer trials.

@@ -84,7 +84,7 @@ def quick_numbers(scenario: Scenario, targets: Targets, n: int) -> dict[str, Any
         targets: Those that need neither a learned policy nor numbers measured elsewhere are here.
         n: Customers.
     """
-    sizes = Sizes(customers=n, targets=n, quick=n)
+    sizes = Sizes(customers=n, targets=n, sensitivity=n, quick=n)
     bench = Bench(scenario, sizes, may_learn=False)
     rows = calibration_rows(bench, [each for each in targets.targets if _is_quick(each)])
     reached = {row.target.label: _rounded(row.reached) for row in rows}
