@@ -9,7 +9,7 @@ from nba_gym.evaluation.card.bench import POLICIES, Sizes
 from nba_gym.evaluation.card.calibration import Row
 from nba_gym.evaluation.card.figures import Stage
 from nba_gym.evaluation.card.mechanisms import MECHANISMS, is_on
-from nba_gym.evaluation.card.quantities import QUANTITIES, Unit
+from nba_gym.evaluation.card.quantities import ACTING, QUANTITIES, Unit
 from nba_gym.evaluation.card.sensitivity import Loyalty, Reaction
 from nba_gym.evaluation.card.watch import Watched
 from nba_gym.evaluation.report.answer import amount, number, span
@@ -112,12 +112,7 @@ def calibration(rows: Sequence[Row], currency: str) -> Lines:
     lines += table(["target", "range", "reached (95 % interval)", "", "source"], cells)
     lines += ["How each is measured:", ""]
     for row in rows:
-        quantity = QUANTITIES.get(row.target.quantity)
-        parts = [
-            quantity.meaning if quantity else row.target.quantity,
-            _choices(row),
-            row.target.note,
-        ]
+        parts = [_measured(row), _choices(row), row.target.note]
         lines.append(f"- *{row.target.label}*: " + ". ".join(p for p in parts if p) + ".")
     failed = [row for row in rows if not row.is_inside]
     if failed:
@@ -133,9 +128,18 @@ def _unit(row: Row) -> Unit:
     return quantity.unit if quantity else "ratio"
 
 
+def _measured(row: Row) -> str:
+    """What is measured, and who acts meanwhile."""
+    quantity = QUANTITIES.get(row.target.quantity)
+    if quantity is None:
+        return row.target.quantity
+    policy = row.target.policy or quantity.policy
+    return f"{quantity.meaning} ({ACTING.get(policy, policy)})" if policy else quantity.meaning
+
+
 def _choices(row: Row) -> str:
-    """What the target chose, but for names that its label says anyhow."""
-    names = ("policy", "channel", "action", "period", "window", "states")
+    """What the target chose beyond who acts."""
+    names = ("channel", "action", "period", "window", "states")
     chosen = {name: getattr(row.target, name) for name in names}
     return ", ".join(f"{name} `{value}`" for name, value in chosen.items() if value)
 

@@ -145,60 +145,65 @@ def _gain_over_practice(bench: Bench, target: Target) -> Interval:
     return Interval(*(float(found[end]) for end in ("mean", "low", "high")))
 
 
-_RELEVANT = "relevant contact on this channel alone, every 4th period"
+ACTING = {
+    "no_contact": "customers otherwise left alone",
+    "random": "uniform random contact on all channels",
+    "practice": "business as usual: tuned greedy practice",
+    "oracle": "the myopic oracle",
+    "optimum": "the exact optimum",
+    "relevant": "relevant contact on this channel alone, every 4th period",
+    "rested": "at rest: relevant contact on this channel alone, every 8th period",
+}
+"""Who acts while something is measured, for people."""
 
 QUANTITIES: dict[str, Quantity] = {
     "click_rate": Quantity(
         _rate("responded", "sent"),
-        f"responses per contact sent ({_RELEVANT}), also to those who have left unseen",
+        "responses per contact sent, also to those who have left unseen",
         policy="relevant",
         needs=("channel",),
     ),
     "notice_rate": Quantity(
         _rate("noticed", "reached"),
-        f"contacts noticed, of those with customers who have not left ({_RELEVANT})",
+        "contacts noticed, of those with customers who have not left",
         policy="relevant",
         needs=("channel",),
     ),
     "opt_out_rate": Quantity(
         _rate("opted_out", "sent"),
-        "consents withdrawn per contact sent, also to those who have left unseen (at rest: "
-        "relevant contact on this channel alone, every 8th period)",
+        "consents withdrawn per contact sent, also to those who have left unseen",
         policy="rested",
         needs=("channel",),
     ),
     "opt_out_growth": Quantity(
         _opt_out_growth,
-        "consents withdrawn per contact with customers who have not left, under uniform random "
-        "contact on all channels, over that at rest (relevant, every 8th period)",
+        "consents withdrawn per contact with customers who have not left, divided by those at rest",
         unit="ratio",
         policy="random",
         needs=("channel",),
     ),
     "monthly_churn": Quantity(
         _monthly_churn,
-        "customers who left, seen or not, per month of being a customer (business as usual is "
-        "tuned greedy practice)",
+        "customers who left, seen or not, per month of being a customer",
         policy="practice",
     ),
     "never_again": Quantity(
         _never_again,
         "customers without a purchase after the one that acquired them, observed for `window` "
-        "periods less when they came, evenly within the first `period` (left alone)",
+        "periods less when they came, evenly within the first `period`",
         policy="no_contact",
     ),
     "contact_effect_on_churn": Quantity(
         _effect_on_churn,
         "customers gone `window` periods after one contact in period `period`, less the same "
-        "customers without it (left alone otherwise)",
+        "customers without it",
         unit="points",
         policy="no_contact",
         needs=("action",),
     ),
     "carry_over": Quantity(
         _carry_over,
-        "effect of one contact in period `period` on the profit of all later periods (left alone "
-        "otherwise)",
+        "effect of one contact in period `period` on the profit of all later periods",
         unit="money",
         policy="no_contact",
         needs=("action",),
