@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import tyro
 
-from nba_gym.errors import NbaGymError, PolicyError, nearest
+from nba_gym.errors import NbaGymError, PolicyError, ScenarioError, nearest
 from nba_gym.scenario import json_schema, load_scenario, preset_names, scenario_hash
 
 Name = Annotated[str, tyro.conf.Positional]
@@ -264,6 +265,39 @@ def _bars() -> Generator[Callable[[str, int, int], None], None, None]:
         close()
 
 
+@dataclass(frozen=True)
+class Card:
+    """Write a scenario's card: what it represents, was matched to and does, with figures."""
+
+    scenario: Name = ""
+    """preset name or TOML file"""
+    all: bool = False
+    """every scenario that ships"""
+    out: Path = Path("docs/scenarios")
+    """folder for <name>.md, <name>.json and figures/"""
+    targets: Path | None = None
+    """targets of your own, a TOML file; by default those that ship with the preset"""
+    size: float = 1.0
+    """factor on the numbers of customers; less is for drafts"""
+
+    def run(self) -> None:
+        """Say how long it will take, simulate, write, and say which targets are missed."""
+        from nba_gym.evaluation.card import Sizes, write_cards
+
+        if bool(self.scenario) == self.all:
+            raise ScenarioError("card must be given a scenario or --all, got both or neither")
+        names = preset_names() if self.all else [self.scenario]
+        started = time.perf_counter()
+
+        def say(text: str) -> None:
+            print(f"{time.perf_counter() - started:6.0f} s  {text}", flush=True)
+
+        sizes = Sizes().times(self.size)
+        batch = write_cards(names, self.out, sizes=sizes, targets=self.targets, say=say)
+        if batch.failed:
+            raise ScenarioError("\n".join(batch.failed.values()))
+
+
 def _policy(name: str, env: Any) -> Any:
     from nba_gym.policies import NoContact, RoundRobin, UniformRandom
     from nba_gym.truth import MyopicOracle
@@ -289,6 +323,7 @@ _COMMANDS = {
     "features": Features,
     "journey": Journey,
     "calibrate": Calibrate,
+    "card": Card,
 }
 
 

@@ -28,6 +28,7 @@ from nba_gym.scenario.schema import Scenario
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 _COSTS = [LINES.index(line) for line in ("acquisition", "contact_cost", "service_cost")]
+Watch = Callable[[int, AnyPopulation], None]
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def rollout(
     threads: int | None = None,
     chunk: int = 8_192,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Rollout:
     """Simulate whole journeys under a policy.
 
@@ -93,6 +95,8 @@ def rollout(
         threads: Threads of the kernel.
         chunk: Customers simulated side by side; it does not change any journey.
         progress: Called with customers done and customers in all.
+        watch: Called for each chunk with 0 and its customers once they are born, then with the
+            number of periods lived after every period; it may look at the hidden half.
 
     Returns:
         The outcome, in the order of ``customers``.
@@ -106,7 +110,7 @@ def rollout(
     parts: list[Rollout] = []
     for first in range(0, len(numbers), chunk):
         part = numbers[first : first + chunk]
-        parts.append(_roll_chunk(policy, scenario, part, seed, threads))
+        parts.append(_roll_chunk(policy, scenario, part, seed, threads, watch))
         if progress is not None:
             progress(first + len(part), len(numbers))
     return _join(parts)
@@ -175,6 +179,7 @@ def _roll_chunk(
     customers: NDArray[np.uint64],
     seed: int,
     threads: int | None,
+    watch: Watch | None,
 ) -> Rollout:
     n = len(customers)
     population = populate(scenario, n, hidden=sees_everything(policy), record=True, threads=threads)
@@ -183,11 +188,15 @@ def _roll_chunk(
     generator = np.random.default_rng([seed, int(customers[0])])
     tally = _Tally(population)
     states = StateCounts(population)
+    if watch is not None:
+        watch(0, population)
     for t in range(scenario.horizon):
         actions = decide(policy, population, seed, t, generator)
         states.add(population, actions)
         alive = population.read("alive")[:, 0].astype(np.float64)
         tally.add(t, population.step(actions, kernel.DISABLED), alive)
+        if watch is not None:
+            watch(t + 1, population)
     return Rollout(
         customers=customers,
         persona=population.read("persona")[:, 0].astype(np.int64),

@@ -144,7 +144,7 @@ def _name(stage: Stage, name: str) -> str:
     role = ", ".join(text for text, true in roles.items() if true)
     note = f'<span class="role">{role}</span>' if role else ""
     return (
-        f'<th scope="row"><div class="name">{_swatch(stage.styles[name])}'
+        f'<th scope="row"><div class="name">{swatch(stage.styles[name])}'
         f"<div>{_text(name)}{note}</div></div></th>"
     )
 
@@ -169,7 +169,7 @@ def _scope(comparison: Comparison) -> str:
 
 def render_figure(number_: int, figure: Figure) -> str:
     """A figure: title, legend, panels, caption."""
-    keys = "".join(f"<li>{_swatch(look)}{_text(name)}</li>" for look, name in figure.legend)
+    keys = "".join(f"<li>{swatch(look)}{_text(name)}</li>" for look, name in figure.legend)
     legend = f'<ul class="legend">{keys}</ul>' if keys else ""
     panels = "".join(
         f'<div class="panel"><h3>{_text(title)}</h3>{drawing}</div>'
@@ -183,7 +183,7 @@ def render_figure(number_: int, figure: Figure) -> str:
     )
 
 
-def _swatch(style: Style) -> str:
+def swatch(style: Style) -> str:
     """A look in small: a line with its marker, or a block."""
     shade, dash = f"var(--{style.colour})", " ".join(f"{length:g}" for length in style.dash)
     block = f'<path d="M0 0h30v12h-30z" fill="{shade}"/>'

@@ -159,6 +159,34 @@ def paint_bars(
     _plain(axes, "y")
 
 
+@dataclass(frozen=True)
+class Swing:
+    """What a row of a tornado comes to at its lower and its upper setting."""
+
+    name: str
+    low: Interval
+    high: Interval
+
+
+def paint_tornado(axes: Any, swings: Sequence[Swing], styles: tuple[Style, Style], x: str) -> None:
+    """Two bars a row from 0, for a lower and an upper setting, with their intervals."""
+    height = 0.38
+    for i, swing in enumerate(swings):
+        for j, (given, style) in enumerate(zip((swing.low, swing.high), styles, strict=True)):
+            at = i + (j - 0.5) * height
+            axes.barh(at, given.mean, height=height, color=colour(style.colour), linewidth=0)
+            axes.plot([given.low, given.high], [at, at], color=colour("ink"), linewidth=1.0)
+    axes.axvline(0.0, color=colour("ink"), linewidth=1.0)
+    axes.set_yticks(range(len(swings)), [short(swing.name, 26) for swing in swings])
+    axes.set_ylim(len(swings) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0, labelcolor=colour("ink"), labelsize=10)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x")
+    axes.set_xlabel(x)
+    axes.margins(x=0.08)
+    _plain(axes, "x", 4)
+
+
 def paint_areas(
     axes: Any, x: Floats, layers: Floats, styles: Sequence[Style], units: tuple[str, str]
 ) -> None:
