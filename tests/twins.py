@@ -11,10 +11,10 @@ from nba_gym.scenario.schema import Scenario
 
 
 def some_action(scenario: Scenario, kind: str = "offer") -> str:
-    """One that the firm may begin itself."""
+    """One that the firm may begin itself at any time; of this kind if there is one."""
     outbound = [channel.name for channel in scenario.channels if channel.direction == "outbound"]
-    chosen = (a for a in scenario.actions if a.kind == kind and a.channel in outbound)
-    return next(action.name for action in chosen)
+    open_ones = [a for a in scenario.actions if a.channel in outbound and not a.valid]
+    return min(open_ones, key=lambda action: action.kind != kind).name
 
 
 def number_of(scenario: Scenario, name: str) -> int:

@@ -275,7 +275,7 @@ def test_a_quota_limits_calls_to_action_on_a_need_and_nothing_else():
     calls = [a.kind not in ("wait", "inform") and "shoes" in a.needs for a in world.actions]
     informs = action_of(world, "email_news_shoes")
     crowd = populate(world, 3_000, record=True)
-    made, blocked = [], 0
+    made, blocked, recent = [], 0, np.zeros(crowd.n)
     for out in let_live(UniformRandom(), crowd, 60):
         made.append(np.array(calls)[event(crowd, out, "action").astype(int)])
         recent = np.sum(made[-4:], axis=0)

@@ -172,6 +172,7 @@ def test_the_hidden_half_reaches_the_records_only_through_events(name, but):
     scenario, generator = load_scenario(name), np.random.default_rng(0)
     crowd = populate(scenario, 6_000, seed=2, record=True)
     signal = "purchases" if but and not scenario.purchase.transaction_shape else "signal"
+    signal = signal if scenario.need_dynamics.signal_true else "responded"
     alike_in_all = eventful = 0
     for period, _ in enumerate(let_live(UniformRandom(wait=0.3), crowd, 25)):
         if period % 4:
