@@ -113,7 +113,7 @@ def test_the_mean_effect_on_purchase_is_the_difference_of_purchase_probabilities
     """Where a purchase earns 1 and all else nothing, expected profit is the chance of buying."""
     settings: dict[str, Any] = {
         "purchase__process": "one",
-        "purchase__intercept": -3.0,
+        "purchase__intercept": -2.0,
         "purchase__by_offer": 1.0,
         "traits__spend": constant(1.0),
     }
