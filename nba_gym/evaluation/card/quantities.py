@@ -174,6 +174,7 @@ ACTING = {
     "oracle": "the myopic oracle",
     "optimum": "the exact optimum",
     "relevant": "relevant contact on this channel alone, every 4th period",
+    "broadcast": "a broadcast on this channel alone, every 4th period, about anything",
     "rested": "at rest: relevant contact on this channel alone, every 8th period",
 }
 """Who acts while something is measured, for people."""
@@ -182,7 +183,7 @@ QUANTITIES: dict[str, Quantity] = {
     "click_rate": Quantity(
         _rate("responded", "reached"),
         "responses per contact sent to customers who have not left",
-        policy="relevant",
+        policy="broadcast",
         needs=("channel",),
     ),
     "notice_rate": Quantity(
