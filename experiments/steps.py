@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from agents.policy import AgentPolicy
 from agents.recipe import Recipe
@@ -72,7 +72,7 @@ def fit_retail(out: Path) -> tuple[BgNbdFit, Scenario]:
     """
     with timed("CDNOW records"):
         fitted = calibrate(read_cdnow(), "retail", weeks=39, name="retail")
-    fit = fitted.purchases
+    fit = cast(BgNbdFit, fitted.purchases)
     say(
         f"  {fit.n_customers:,} customers: r {fit.r:.3f}, alpha {fit.alpha:.3f}, a {fit.a:.3f}, "
         f"b {fit.b:.3f}, log-likelihood {fit.log_likelihood:.1f}"
@@ -86,7 +86,7 @@ def fit_retail(out: Path) -> tuple[BgNbdFit, Scenario]:
         f"a {leaving['a']:.3f}, b {leaving['b']:.3f}"
     )
     for name in ("actual", "simulated"):
-        counts = ", ".join(f"{getattr(bar, name):,.0f}" for bar in fitted.bars)
+        counts = ", ".join(f"{getattr(bar, name):,.0f}" for bar in fitted.validation.bars)
         say(f"  {name + ' customers:':<21} {counts} (by repeat purchases, from none on)")
     path = out / "scenario.toml"
     with whole_file(path) as draft:
