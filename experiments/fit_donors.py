@@ -1,12 +1,12 @@
-"""How ``traits.purchase`` and ``traits.leaving`` of ``nonprofit`` were found.
+"""How ``traits.purchase`` and ``traits.leaving`` of ``nonprofit`` and ``donors`` were found.
 
 The donation records (Fader, Hardie & Shang 2010) say of 11,104 donors in how many of six years they
-gave again, and in which they gave last. ``nonprofit`` lives by the month, and its donors differ in
-more than two propensities. So four numbers, two Beta distributions by the month, are moved until
-donors who are left alone give in as many years as the actual ones did: simulated moments, as in
-``nba-gym calibrate``.
+gave again, and in which they gave last. ``nonprofit`` lives by the month, ``donors`` by the year,
+and donors of both differ in more than two propensities. So four numbers, two Beta distributions, are
+moved until donors who are left alone give in as many years as the actual ones did: simulated
+moments, as in ``nba-gym calibrate``.
 
-    python -m experiments.fit_nonprofit
+    python -m experiments.fit_donors --world nonprofit
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ from nba_gym.customer import kernel
 from nba_gym.customer.populate import populate
 from nba_gym.scenario import Scenario, load_scenario
 
-MONTHS, YEARS = 12, 6
+YEARS = 6
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Fit giving and lapsing of nonprofit to the donation records."""
+    """Fit giving and lapsing of a world to the donation records."""
 
+    world: str = "nonprofit"
+    """nonprofit or donors"""
     donors: int = 24_000
     """simulated donors in each trial"""
     trials: int = 200
@@ -44,14 +46,14 @@ class Arguments:
 
 def years_given(scenario: Scenario, donors: int, seed: int) -> tuple[Floats, Floats]:
     """In how many years donors who are left alone give again, and in which they give last."""
-    world = load_scenario(scenario, {"horizon": MONTHS * YEARS})
+    world = load_scenario(scenario, {"horizon": scenario.cycle * YEARS})
     people = populate(world, donors, threads=1)
     numbers = np.arange(donors, dtype=np.uint64)
     people.begin(np.ones(donors, bool), np.full(donors, seed, np.uint64), numbers)
     nobody, so_far = np.zeros(donors, dtype=np.int64), np.zeros(donors)
     count, last = np.zeros(donors), np.zeros(donors)
     for year in range(1, YEARS + 1):
-        for _ in range(MONTHS):
+        for _ in range(scenario.cycle):
             people.step(nobody, kernel.DISABLED)
         gifts = people.read("frequency")[:, 0].astype(np.float64)
         gave = gifts > so_far
@@ -73,7 +75,7 @@ def main(arguments: Arguments) -> None:
     fit = fit_bg_bb(data.frequency, data.recency, data.opportunities, data.counts)
     target = moments(count, last, weights)
     spread = np.sqrt(np.maximum(target * (1.0 - target), 1e-4) / weights.sum())
-    world, alike = load_scenario("nonprofit"), np.ones(arguments.donors)
+    world, alike = load_scenario(arguments.world), np.ones(arguments.donors)
 
     def with_numbers(numbers: Floats) -> Scenario:
         a, b, c, d = numbers.tolist()
@@ -89,9 +91,10 @@ def main(arguments: Arguments) -> None:
         )
         return float((((found - target) / spread) ** 2).sum())
 
-    # by the month both happen about a twelfth as often
-    start = np.array([fit.alpha, 12.0 * fit.beta + 11.0 * fit.alpha, fit.gamma, 12.0 * fit.delta])
-    with bar("fitting nonprofit") as progress:
+    often = float(world.cycle)  # in a shorter period both happen less often
+    later = often * fit.beta + (often - 1.0) * fit.alpha
+    start = np.array([fit.alpha, later, fit.gamma, often * fit.delta])
+    with bar(f"fitting {arguments.world}") as progress:
         best = search(
             distance, start, arguments.trials, lambda _, done, total: progress(done, total)
         )
