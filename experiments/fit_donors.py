@@ -2,8 +2,8 @@
 
 The donation records (Fader, Hardie & Shang 2010) say of 11,104 donors in how many of six years they
 gave again, and in which they gave last. ``nonprofit`` lives by the month, ``donors`` by the year,
-and donors of both differ in more than two propensities. So four numbers, two Beta distributions, are
-moved until donors who are left alone give in as many years as the actual ones did: simulated
+and donors of both differ in more than two propensities. So four numbers, two Beta distributions,
+are moved until donors who are left alone give in as many years as the actual ones did: simulated
 moments, as in ``nba-gym calibrate``.
 
     python -m experiments.fit_donors --world nonprofit
