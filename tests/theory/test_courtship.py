@@ -82,14 +82,18 @@ def test_advancing_and_cooling_balance_as_in_a_two_state_chain():
 def test_need_and_a_noticed_contact_speed_a_prospect_up_by_the_logistic_form():
     """P = scale * logistic(base + k_n n + k_c * strength * r), from the state and the action."""
     coefficients = {"scale": 0.6, "base": -2.0, "by_need": 1.5, "by_contact": 2.5}
-    world = pipeline(**{f"pipeline__{name}": value for name, value in coefficients.items()})
+    world = pipeline(
+        channels__showroom__reach=0.25,
+        **{f"pipeline__{name}": value for name, value in coefficients.items()},
+    )
     crowd = populate(world, CROWD, record=True)
     crowd.write("need", [0.75, 0.0, 0.0])
-    advice = action_of(world, "showroom_advice")  # of strength 1, noticed with certainty
+    advice = action_of(world, "showroom_advice")  # of strength 1, noticed by one in four
     crowd.write("visiting", len(world.channels))
     look_again(crowd)
-    for action, push in ((0, 0.0), (advice, 0.75)):
-        chance = 0.6 * logistic(-2.0 + 1.5 * 0.75 + 2.5 * push)
+    quiet, loud = (logistic(-2.0 + 1.5 * 0.75 + 2.5 * push) for push in (0.0, 0.75))
+    for action, noticed in ((0, 0.0), (advice, 0.25)):
+        chance = 0.6 * (noticed * loud + (1.0 - noticed) * quiet)
         moved = 0.0
         for out in draw_often(crowd, action, TIMES):
             moved += event(crowd, out, "stage_move").sum()
