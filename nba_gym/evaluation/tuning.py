@@ -112,10 +112,12 @@ def _changes(start: GreedyPractice) -> Iterator[Callable[[dict[str, Any]], dict[
     model = start.model
     steps: dict[str, tuple[float, ...]] = {}
     if model.later is not None:
-        steps["ripening"] = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+        steps["ripening"] = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
     if model.leaving is not None:
         steps["years"] = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-    steps["threshold"] = tuple(share * model.typical for share in (0.003, 0.01, 0.03, 0.1, 0.3))
+    steps["threshold"] = tuple(
+        share * model.typical for share in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+    )
     for name, ladder in steps.items():
         for step in ladder:
             yield lambda _, name=name, step=step: {name: step}

@@ -238,9 +238,7 @@ QUANTITIES: dict[str, Quantity] = {
         _gain_over_practice,
         "value of a learned agent above tuned greedy practice (measured elsewhere, see gains.json)",
     ),
-    "won": Quantity(
-        _won, "customers who buy at least once within the horizon", policy="practice"
-    ),
+    "won": Quantity(_won, "customers who buy at least once within the horizon", policy="practice"),
     "cost_per_acquisition": Quantity(
         _cost_per_acquisition,
         "cost of all leads, and of contacts and service until the first purchase or the end, per "
