@@ -59,7 +59,7 @@ class Arguments:
     """customers in the random campaign that practice learns from"""
     tuning: int = 6_000
     """customers on which practice is tuned"""
-    trials: int = 100
+    trials: int = 160
     """settings of practice that are tried at most; it stops earlier when nothing gets better"""
     fresh: bool = False
     """begin anew: use nothing that an earlier run has finished"""

@@ -29,7 +29,7 @@ def learn_practice(
     *,
     campaign: int = 32_000,
     tuning: int = 6_000,
-    trials: int = 100,
+    trials: int = 160,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[GreedyPractice, list[Trial]]:
@@ -60,14 +60,15 @@ def tune_practice(
     customers: int | NDArray[Any],
     seed: int,
     *,
-    trials: int = 100,
+    trials: int = 160,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[GreedyPractice, list[Trial]]:
     """Choose ripening, years, threshold, cap and levers by simulated value.
 
-    One setting after the other is searched along its ladder, the others at their best so far, until
-    a whole pass finds nothing better or the trials are used up.
+    From each of two starts, one setting after the other is searched along its ladder, the others at
+    their best so far, until a whole pass finds nothing better or the start's share of the trials is
+    used up.
 
     Args:
         model: What was learned from the campaign.
@@ -84,9 +85,9 @@ def tune_practice(
     check_least(1, trials=trials)
     tried: dict[str, Trial] = {}
 
-    def attempt(settings: dict[str, Any]) -> None:
+    def attempt(settings: dict[str, Any], most: int) -> None:
         key = str(settings)
-        if key in tried or len(tried) >= trials:
+        if key in tried or len(tried) >= most:
             return
         policy = GreedyPractice(model, **settings)
         value = float(rollout(policy, scenario, customers, seed, threads=threads).value.mean())
@@ -94,17 +95,29 @@ def tune_practice(
         if progress is not None:
             progress(len(tried), trials)
 
-    def best() -> dict[str, Any]:
-        return max(tried.values(), key=lambda trial: trial.value).settings
+    def best(since: int = 0) -> dict[str, Any]:
+        return max(list(tried.values())[since:], key=lambda trial: trial.value).settings
 
-    start = GreedyPractice(model, threshold=0.003 * model.typical)
-    attempt(start.settings)
-    before: dict[str, Any] = {}
-    while before != best() and len(tried) < trials:
-        before = best()
-        for change in _changes(start):
-            attempt(best() | change(best()))
+    starts = _starts(model)
+    for i, start in enumerate(starts):  # a search along one ladder at a time may end in a corner
+        since, most = len(tried), (i + 1) * trials // len(starts)
+        attempt(start.settings, most)
+        before: dict[str, Any] = {}
+        while len(tried) > since and before != best(since) and len(tried) < most:
+            before = best(since)
+            for change in _changes(start):
+                attempt(best(since) | change(best(since)), most)
     return GreedyPractice(model, **best()), list(tried.values())
+
+
+def _starts(model: PracticeModel) -> list[GreedyPractice]:
+    """Where to search from: take what looks good at once, or seldom and with an eye on later."""
+    eager = GreedyPractice(model, threshold=0.003 * model.typical)
+    levers = {kind: 1.0 if kind == "inform" else 0.5 for kind in eager.levers}
+    patient = GreedyPractice(
+        model, threshold=0.03 * model.typical, cap=2, ripening=16.0, levers=levers
+    )
+    return [eager, patient]
 
 
 def _changes(start: GreedyPractice) -> Iterator[Callable[[dict[str, Any]], dict[str, Any]]]:
@@ -122,7 +135,7 @@ def _changes(start: GreedyPractice) -> Iterator[Callable[[dict[str, Any]], dict[
         for step in ladder:
             yield lambda _, name=name, step=step: {name: step}
     for kind in start.levers:
-        for step in (0.0, 0.5):
+        for step in (0.0, 0.5, 1.0):
             yield lambda best, kind=kind, step=step: {"levers": best["levers"] | {kind: step}}
     for step in (1, 2, 3, NO_CAP):
         yield lambda _, step=step: {"cap": step}
