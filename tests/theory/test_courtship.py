@@ -12,7 +12,9 @@ import pytest
 from scipy import stats
 
 from nba_gym.errors import ScenarioError
-from nba_gym.policies import UniformRandom
+from nba_gym.evaluation import compare
+from nba_gym.evaluation.report import write_report
+from nba_gym.policies import NoContact, UniformRandom
 from nba_gym.records.ledger import LINES
 from nba_gym.scenario.load import load_scenario
 from tests.worlds import (
@@ -294,3 +296,27 @@ def test_a_quota_limits_calls_to_action_on_a_need_and_nothing_else():
         in (crowd.broken_rules(i)[email])
     )
     assert not any("calls to action" in reason for reason in crowd.broken_rules(i)[informs])
+
+
+# --- what it costs to win a customer ------------------------------------------------------------
+
+
+def test_cost_per_acquisition_counts_every_lead_and_all_costs_until_a_first_purchase(tmp_path):
+    """All costs of all prospects until their first purchase or the end, over prospects won."""
+    world = load_scenario("dealership", {"horizon": 40})
+    result = compare({"random": UniformRandom(), "nobody": NoContact()}, world, 600, seed=3)
+    rows = {row["policy"]: row for row in result.table.to_dicts()}
+    crowd = populate(world, 600, seed=3, record=True)
+    costs = [LINES.index(line) for line in ("acquisition", "contact_cost", "service_cost")]
+    bought, spent = np.zeros(600), np.zeros(600)
+    for out in let_live(NoContact(), crowd, 40):
+        spent -= np.where(bought > 0, 0.0, out.ledger[:, costs].sum(axis=1))
+        bought += event(crowd, out, "purchases")
+    won = (bought > 0).mean()
+    assert 0.0 < won < 1.0
+    assert rows["nobody"]["won"] == won
+    assert rows["nobody"]["cost_per_acquisition"] == pytest.approx(spent.sum() / (bought > 0).sum())
+    assert spent.sum() == 25.0 * 600  # nobody was contacted: leads are all there is
+    assert rows["random"]["cost_per_acquisition"] > rows["nobody"]["cost_per_acquisition"]
+    write_report(result, tmp_path / "report.html")
+    assert "Cost per acquisition (EUR)" in (tmp_path / "report.html").read_text()

@@ -101,6 +101,8 @@ def _ranking(stage: Stage) -> str:
     known = comparison.optimum is not None
     heads += ["of the optimum (%)"] if known else []
     heads += [f"lifetime ({plural(stage.period)})", "purchases", "contacts", "opt-outs"]
+    courted = scenario.pipeline.stages > 0
+    heads += ["won (%)", f"cost per acquisition ({scenario.currency})"] if courted else []
     heads += [f"{readable(line)} ({scenario.currency})" for line in money]
     head = "".join(f'<th scope="col">{_text(_capital(text))}</th>' for text in heads)
     values, gaps = _intervals(rows, "value"), _intervals(rows, "difference")
@@ -113,7 +115,10 @@ def _ranking(stage: Stage) -> str:
         cells.append("–" if is_base else _interval(gap, places[1], signed=True))
         cells += [number(100.0 * row["of_optimum"], 1)] if known else []
         cells += [number(row["lifetime"], 1)]
-        cells += [number(row[key], 2) for key in ("purchases", "contacts", "opt_outs", *money)]
+        cells += [number(row[key], 2) for key in ("purchases", "contacts", "opt_outs")]
+        if courted:
+            cells += [number(100.0 * row["won"], 1), number(row["cost_per_acquisition"], 0)]
+        cells += [number(row[key], 2) for key in money]
         mark = ' class="subject"' if name in stage.roles.shown else ""
         cell = "".join(f"<td>{text}</td>" for text in cells)
         lines.append(f"<tr{mark}>{_name(stage, name)}{cell}</tr>")
