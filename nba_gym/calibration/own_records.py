@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from nba_gym.calibration.bg_nbd import BgNbdFit, fit_bg_nbd
@@ -27,6 +26,7 @@ from nba_gym.calibration.left_alone import (
     fit_moments,
     traits_of,
 )
+from nba_gym.calibration.tables import read_columns
 from nba_gym.calibration.transactions import (
     CustomerSummary,
     TransactionLog,
@@ -60,31 +60,9 @@ def read_transactions(
         DataError: If the file cannot be read, a column is missing, or a value is none; it names the
             column, the rule, the value and the row.
     """
-    file = Path(path)
-    readers = {".csv": _read_csv, ".parquet": pl.read_parquet}
-    if file.suffix not in readers:
-        raise DataError(f"file must be a .csv or .parquet file, got {file.name!r}")
-    if not file.is_file():
-        raise DataError(f"file must exist, got {str(file)!r}")
-    try:
-        table = readers[file.suffix](file)
-    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{file.name} must be a {file.suffix} table: {reason}") from None
     columns = {"customer": customer, "date": date, "amount": amount}
-    for role, name in columns.items():
-        if name not in table.columns:
-            raise DataError(
-                f"{file.name} must have the column {name!r} for {role}, got columns "
-                f"{', '.join(table.columns) or 'none'}"
-            )
-    chosen = table.select(pl.col(name).alias(role) for role, name in columns.items())
-    return transaction_log(chosen, date_format=date_format, source=file.name)
-
-
-def _read_csv(path: Path) -> pl.DataFrame:
-    """Everything as text: what a number or a date is, is checked with its row later."""
-    return pl.read_csv(path, infer_schema=False)
+    table = read_columns(path, columns)
+    return transaction_log(table, date_format=date_format, source=Path(path).name)
 
 
 @dataclass(frozen=True)

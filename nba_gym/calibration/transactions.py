@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nba_gym.calibration.special import FloatArray, IntArray
+from nba_gym.calibration.tables import read_dates, refuse
 from nba_gym.errors import DataError
 
 COLUMNS = ("customer", "date", "amount")
@@ -116,12 +117,12 @@ def transaction_log(
     if raw.height == 0:
         raise DataError(f"{source} must have at least one transaction, got no rows")
     customer = raw["customer"].cast(pl.String)
-    _refuse(source, raw["customer"], customer.is_null(), "given")
-    day = _dates(raw["date"], date_format)
-    _refuse(source, raw["date"], day.is_null(), f"a date written as {date_format}")
+    refuse(source, raw["customer"], customer.is_null(), "given")
+    day = read_dates(raw["date"], date_format)
+    refuse(source, raw["date"], day.is_null(), f"a date written as {date_format}")
     amount = raw["amount"].cast(pl.Float64, strict=False)
-    _refuse(source, raw["amount"], ~amount.is_finite().fill_null(value=False), "a finite number")
-    _refuse(source, raw["amount"], amount < 0, ">= 0")
+    refuse(source, raw["amount"], ~amount.is_finite().fill_null(value=False), "a finite number")
+    refuse(source, raw["amount"], amount < 0, ">= 0")
     number = day.cast(pl.Int32)  # polars counts dates in days since 1970-01-01
     first = int(number.to_numpy().min())
     table = pl.DataFrame({"customer": customer, "day": number - first, "amount": amount})
@@ -185,20 +186,3 @@ def _customers(transactions: pl.DataFrame, last_day: int) -> pl.DataFrame:
         mean_spend=pl.col("amount").filter(repeat).mean().fill_null(float("nan")),
         holdout_frequency=(~calibration).sum(),
     )
-
-
-def _dates(values: pl.Series, date_format: str) -> pl.Series:
-    """Dates of a column of dates, times or text; null where there is none."""
-    if values.dtype == pl.Date or values.dtype == pl.Datetime:  # noqa: PLR1714
-        return values.cast(pl.Date, strict=False)
-    return values.cast(pl.String).str.to_date(date_format, strict=False)
-
-
-def _refuse(source: str, values: pl.Series, broken: pl.Series, rule: str) -> None:
-    """Raise at the first row whose value breaks a rule."""
-    rows = broken.arg_true()
-    if len(rows) > 0:
-        row = int(rows[0])
-        raise DataError(
-            f"{values.name} must be {rule}, got {values[row]!r} (row {row + 1} of {source})"
-        )

@@ -1,0 +1,249 @@
+"""What contacts do to customers, fitted to a log of randomised contacts.
+
+Transactions cannot tell what a contact does; contacts drawn by lot can. The same campaign is played
+with simulated customers, and coefficients are moved until every arm buys, responds and opts out as
+often as in the log: the method of simulated moments (McFadden 1989), with the same luck in every
+trial.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from scipy import optimize, special  # pyright: ignore[reportMissingTypeStubs]
+
+from nba_gym.calibration.campaign import Campaign, Cells, Floats, campaign_of, match_lottery, play
+from nba_gym.calibration.coefficients import (
+    Coefficient,
+    coefficient,
+    identified,
+    within_reach,
+)
+from nba_gym.calibration.contacts import ContactLog
+from nba_gym.calibration.effects_fit import Effect, EffectsFit, Rate
+from nba_gym.calibration.moments import Moment, choose_moments, covariance, rates
+from nba_gym.errors import DataError, ScenarioError, check_least
+from nba_gym.policies.checks import check_policy, check_world
+from nba_gym.policies.protocol import Policy
+from nba_gym.scenario import Scenario, load_scenario
+
+FIRST_ROWS, MOST_ROWS = 60_000, 1_000_000
+"""Simulated rows of the first round of a fit, and of the second, at most."""
+MOST_PERIODS = 5_000_000
+"""Periods that simulated customers live in one trial, at most."""
+TRIES = 12
+"""Steps of each round, at most."""
+_REACH = float(special.ndtri(0.975))
+_UNSEEN = 1e-4
+"""A direction in which the moments move so little against the best seen one is not identified."""
+
+
+class _Problem(NamedTuple):
+    """What stays the same in all trials of a round."""
+
+    world: Scenario
+    campaign: Campaign
+    policy: Policy
+    moments: list[Moment]
+    coefficients: list[Coefficient]
+    seed: int
+    n: int
+
+    def scenario(self, values: Floats) -> Scenario:
+        """The world with these coefficients."""
+        names = [each.name for each in self.coefficients]
+        return load_scenario(self.world, within_reach(self.world, dict(zip(names, values, strict=True))))
+
+    def cells(self, values: Floats) -> Cells:
+        """What comes of the campaign with these coefficients."""
+        scheduled = self.campaign.scheduled
+        return play(self.scenario(values), scheduled, self.policy, self.seed, self.n)
+
+    def rates(self, values: Floats) -> Floats:
+        """The moments with these coefficients, ``(n_moments,)``."""
+        return rates(self.cells(values), self.moments)[0]
+
+    def jacobian(self, values: Floats) -> Floats:
+        """How the moments move with each coefficient, ``(n_moments, n_coefficients)``."""
+        columns: list[Floats] = []
+        for i, each in enumerate(self.coefficients):
+            up, down = values.copy(), values.copy()
+            up[i] = min(each.high, values[i] + each.step)
+            down[i] = max(each.low, values[i] - each.step)
+            columns.append((self.rates(up) - self.rates(down)) / (up[i] - down[i]))
+        return np.stack(columns, axis=1)
+
+
+def fit_effects(
+    log: ContactLog,
+    base: str | Path | Scenario = "retail",
+    *,
+    parameters: tuple[str, ...] | None = None,
+    policy: Policy | None = None,
+    name: str = "own",
+    seed: int = 0,
+) -> EffectsFit:
+    """Fit what contacts do to a log of randomised contacts.
+
+    Args:
+        log: The contacts. Which of the allowed actions a customer got must have been drawn by lot.
+        base: World that is extended, a preset name, file or scenario, best one whose customers buy
+            as the actual ones do when left alone (``calibrate``).
+        parameters: Dotted names of the coefficients to fit; by default those that the log
+            identifies, see ``coefficients.identified``.
+        policy: How actions were drawn; by default waiting with one chance, and else what is allowed
+            in fixed proportions, both matched to the log.
+        name: Name of the new world.
+        seed: Seed of the simulated customers.
+
+    Raises:
+        DataError: If the log cannot be used, or does not identify the coefficients.
+        ScenarioError: If the base is a tabular world, or has no such coefficients.
+        PolicyError: If policy or seed are none.
+
+    Source: McFadden (1989), A method of simulated moments for estimation of discrete response
+    models without numerical integration, Econometrica 57(5), 995-1026.
+    """
+    check_world(seed)
+    if policy is not None:
+        check_policy("policy", policy)
+    world = load_scenario(base)
+    if world.tabular is not None:
+        raise ScenarioError(f"base must have contacts and responses, got {world.name!r}, of tables")
+    campaign = campaign_of(log, world)
+    moments = choose_moments(campaign.cells, world)
+    names = identified(world, moments) if parameters is None else parameters
+    check_least(1, parameters=len(names))
+    few = _customers(campaign, FIRST_ROWS)
+    problem = _Problem(
+        world,
+        campaign,
+        policy or cast(Policy, match_lottery(world, campaign, seed, few)),
+        moments,
+        [coefficient(world, each) for each in names],
+        seed,
+        few,
+    )
+    values, _ = _search(problem, np.array([each.value for each in problem.coefficients]))
+    many = min(MOST_ROWS, max(FIRST_ROWS, 4 * log.n_rows))
+    problem = problem._replace(n=_customers(campaign, many))
+    if policy is None:
+        lottery = match_lottery(problem.scenario(values), campaign, seed, problem.n)
+        problem = problem._replace(policy=cast(Policy, lottery))
+    values, weights = _search(problem, values)
+    label = world.name if isinstance(base, Scenario) else str(base)
+    return _result(problem, log, label, name, values, weights)
+
+
+def _customers(campaign: Campaign, rows: int) -> int:
+    """How many simulated customers make so many rows."""
+    n, periods = campaign.scheduled.shape
+    each = campaign.cells.rows.sum() / n
+    return max(64, int(min(rows / each, MOST_PERIODS / periods)))
+
+
+def _search(problem: _Problem, start: Floats) -> tuple[Floats, Floats]:
+    """Coefficients with which simulated rates come nearest, and the weights used."""
+    target, over = rates(problem.campaign.cells, problem.moments)
+    weights = _weights(problem, start, over)
+    scale = np.sqrt(weights)
+    _check_identified(problem, scale[:, None] * problem.jacobian(start))
+    lows, highs = (np.array([each[i] for each in problem.coefficients]) for i in (2, 3))
+    room = 1e-9 * (highs - lows)  # the search begins strictly inside
+    found = cast(Any, optimize).least_squares(
+        lambda values: scale * (problem.rates(values) - target),
+        np.clip(start, lows + room, highs - room),
+        jac=lambda values: scale[:, None] * problem.jacobian(values),
+        bounds=(lows, highs),
+        x_scale=np.array([each.step for each in problem.coefficients]),
+        xtol=1e-3,
+        ftol=1e-4,
+        max_nfev=TRIES,
+    )
+    return np.asarray(found.x, dtype=np.float64), weights
+
+
+def _weights(problem: _Problem, values: Floats, over: Floats) -> Floats:
+    """Inverse variances of the log's rates, ``(n_moments,)``, at the rates that the world expects.
+
+    At the log's own rates, an arm that was unlucky would look precise and count for more.
+    """
+    expected = problem.rates(values)
+    return over / np.clip(expected * (1.0 - expected), 0.25 / over, None)
+
+
+def _check_identified(problem: _Problem, slopes: Floats) -> None:
+    """Refuse coefficients that no rate depends on, or that only some mixture of is seen.
+
+    Raises:
+        DataError: It names the coefficients.
+    """
+    steps = np.array([each.step for each in problem.coefficients])
+    _, sizes, directions = np.linalg.svd(slopes * steps, full_matrices=True)
+    sizes = np.append(sizes, np.zeros(len(steps) - len(sizes)))
+    if sizes[-1] > _UNSEEN * sizes[0] and sizes[-1] > 0:
+        return
+    share = np.abs(directions[-1])
+    names = [each.name for each, x in zip(problem.coefficients, share, strict=True) if x > 0.1]
+    raise DataError(
+        f"log must identify {' and '.join(names)}, got {len(slopes)} rates of which none tells "
+        + ("them apart" if len(names) > 1 else "it")
+    )
+
+
+def _result(
+    problem: _Problem,
+    log: ContactLog,
+    base: str,
+    name: str,
+    values: Floats,
+    weights: Floats,
+) -> EffectsFit:
+    """Errors by the sandwich of simulated moments, and the test of what is left over."""
+    moments, cells = problem.moments, problem.campaign.cells
+    target, over = rates(cells, moments)
+    simulated = problem.cells(values)
+    gap = target - rates(simulated, moments)[0]
+    noise = covariance(cells, moments) + covariance(simulated, moments)
+    slopes = problem.jacobian(values)
+    bread = np.linalg.pinv(slopes.T @ (weights[:, None] * slopes)) @ (slopes.T * weights)
+    errors = np.sqrt(np.diag(bread @ noise @ bread.T))
+    effects = [
+        Effect(
+            each.name,
+            each.value,
+            float(value),
+            float(error),
+            float(max(each.low, value - _REACH * error)),
+            float(min(each.high, value + _REACH * error)),
+        )
+        for each, value, error in zip(problem.coefficients, values, errors, strict=True)
+    ]
+    each_error = np.sqrt(np.diag(noise))
+    rows = zip(moments, over, target, target - gap, each_error, strict=True)
+    degrees = len(moments) - len(values)
+    j = _left_over(gap, slopes, noise)
+    return EffectsFit(
+        base=base,
+        scenario=load_scenario(problem.scenario(values), {"name": name}),
+        effects=tuple(effects),
+        rates=tuple(
+            Rate(m.outcome, m.arm, int(n), float(a), float(s), float(e)) for m, n, a, s, e in rows
+        ),
+        j=j,
+        degrees=degrees,
+        p_value=float(special.chdtrc(degrees, j)) if degrees else 1.0,
+        n_rows=log.n_rows,
+        n_contacts=log.n_contacts,
+        n_customers=log.n_customers,
+    )
+
+
+def _left_over(gap: Floats, slopes: Floats, noise: Floats) -> float:
+    """Hansen's J: squared distance, in errors, that moving the coefficients cannot close."""
+    inverse = np.linalg.pinv(noise, hermitian=True)
+    pull = slopes.T @ inverse
+    rest = gap - slopes @ np.linalg.lstsq(pull @ slopes, pull @ gap, rcond=None)[0]
+    return float(rest @ inverse @ rest)
