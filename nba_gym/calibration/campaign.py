@@ -167,9 +167,9 @@ def play(
         n: Simulated customers.
     """
     n_actual, periods = scheduled.shape
-    whose = np.arange(n) % n_actual
-    if n < n_actual:
-        whose = np.linspace(0, n_actual - 1, n).astype(np.int64)
+    whose: NDArray[np.int64] = np.arange(n) % n_actual
+    if n < n_actual:  # evenly from all of them
+        whose = np.arange(n) * n_actual // n
     population = Population(load_scenario(scenario, {"horizon": periods + 1}), n)
     numbers = np.arange(n, dtype=np.uint64)
     population.begin(np.ones(n, dtype=np.bool_), np.full(n, seed, dtype=np.uint64), numbers)

@@ -10,7 +10,6 @@ from nba_gym.calibration.moments import Moment
 from nba_gym.errors import ScenarioError
 from nba_gym.scenario import Scenario
 
-
 _RESPONSE = ("response", "response_relevance")
 
 
@@ -69,15 +68,12 @@ def coefficient(scenario: Scenario, name: str) -> Coefficient:
     Raises:
         ScenarioError: If the scenario has no such number.
     """
-    node: Any = scenario
     *parents, last = name.split(".")
+    node: Any = scenario
     for step in parents:
-        rows = cast(tuple[Any, ...], node) if isinstance(node, tuple) else ()
-        named = {row.name: row for row in rows}
-        node = named.get(step) if named else getattr(node, step, None)
-    field = getattr(type(node), "model_fields", {}).get(last)
-    given = getattr(node, last, None) if field is not None else None
-    if not isinstance(given, float):
+        node = _inside(node, step)
+    field, given = _fields(node).get(last), _inside(node, last)
+    if field is None or not isinstance(given, float):
         raise ScenarioError(f"parameters must be numbers of {scenario.name}, got {name!r}")
     limits: dict[str, float] = {}
     for rule in field.metadata:
@@ -86,20 +82,30 @@ def coefficient(scenario: Scenario, name: str) -> Coefficient:
     return Coefficient(name, given, low, high, 0.005 if high <= 1.0 else 0.1)
 
 
+def _fields(node: Any) -> dict[str, Any]:
+    return getattr(type(node), "model_fields", {})
+
+
+def _inside(node: Any, step: str) -> Any:
+    """A part of a scenario by its name, or an entry of a list by its own; ``None`` if none."""
+    if isinstance(node, tuple):
+        return next((row for row in cast(tuple[Any, ...], node) if row.name == step), None)
+    return getattr(node, step) if step in _fields(node) else None
+
+
 def within_reach(scenario: Scenario, values: Mapping[str, float]) -> dict[str, float]:
     """Values tried by a search, moved to where a scenario is valid.
 
-    Response and its slope by relevance sum to at most 1 on a channel; the slope gives way.
+    Response and its slope by relevance sum to at most 1 on a channel; the slope gives way if it is
+    among the values.
     """
     held = {name: float(value) for name, value in values.items()}
     for channel in scenario.channels:
         response, slope = (f"channels.{channel.name}.{x}" for x in _RESPONSE)
-        if response in held or slope in held:
-            level = held.get(response, channel.response)
-            most = 1.0 - level
-            held[slope] = min(held.get(slope, channel.response_relevance), most)
-            if slope not in values and held[slope] == channel.response_relevance:
-                del held[slope]
+        if slope in held:
+            held[slope] = min(held[slope], 1.0 - held.get(response, channel.response))
+        elif response in held:
+            held[response] = min(held[response], 1.0 - channel.response_relevance)
     return held
 
 

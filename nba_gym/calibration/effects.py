@@ -9,76 +9,32 @@ trial.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import cast
 
 import numpy as np
-from scipy import optimize, special  # pyright: ignore[reportMissingTypeStubs]
+from scipy import special  # pyright: ignore[reportMissingTypeStubs]
 
-from nba_gym.calibration.campaign import Campaign, Cells, Floats, campaign_of, match_lottery, play
-from nba_gym.calibration.coefficients import (
-    Coefficient,
-    coefficient,
-    identified,
-    within_reach,
-)
+from nba_gym.calibration.campaign import Campaign, Floats, campaign_of, match_lottery
+from nba_gym.calibration.coefficients import coefficient, identified
 from nba_gym.calibration.contacts import ContactLog
 from nba_gym.calibration.effects_fit import Effect, EffectsFit, Rate
-from nba_gym.calibration.moments import Moment, choose_moments, covariance, rates
-from nba_gym.errors import DataError, ScenarioError, check_least
+from nba_gym.calibration.moments import choose_moments, covariance, rates
+from nba_gym.calibration.trial import Problem, search
+from nba_gym.errors import ScenarioError, check_least
 from nba_gym.policies.checks import check_policy, check_world
 from nba_gym.policies.protocol import Policy
-from nba_gym.scenario import Scenario, load_scenario
+from nba_gym.scenario import load_scenario
 
 FIRST_ROWS, MOST_ROWS = 60_000, 1_000_000
 """Simulated rows of the first round of a fit, and of the second, at most."""
 MOST_PERIODS = 5_000_000
 """Periods that simulated customers live in one trial, at most."""
-TRIES = 12
-"""Steps of each round, at most."""
 _REACH = float(special.ndtri(0.975))
-_UNSEEN = 1e-4
-"""A direction in which the moments move so little against the best seen one is not identified."""
-
-
-class _Problem(NamedTuple):
-    """What stays the same in all trials of a round."""
-
-    world: Scenario
-    campaign: Campaign
-    policy: Policy
-    moments: list[Moment]
-    coefficients: list[Coefficient]
-    seed: int
-    n: int
-
-    def scenario(self, values: Floats) -> Scenario:
-        """The world with these coefficients."""
-        names = [each.name for each in self.coefficients]
-        return load_scenario(self.world, within_reach(self.world, dict(zip(names, values, strict=True))))
-
-    def cells(self, values: Floats) -> Cells:
-        """What comes of the campaign with these coefficients."""
-        scheduled = self.campaign.scheduled
-        return play(self.scenario(values), scheduled, self.policy, self.seed, self.n)
-
-    def rates(self, values: Floats) -> Floats:
-        """The moments with these coefficients, ``(n_moments,)``."""
-        return rates(self.cells(values), self.moments)[0]
-
-    def jacobian(self, values: Floats) -> Floats:
-        """How the moments move with each coefficient, ``(n_moments, n_coefficients)``."""
-        columns: list[Floats] = []
-        for i, each in enumerate(self.coefficients):
-            up, down = values.copy(), values.copy()
-            up[i] = min(each.high, values[i] + each.step)
-            down[i] = max(each.low, values[i] - each.step)
-            columns.append((self.rates(up) - self.rates(down)) / (up[i] - down[i]))
-        return np.stack(columns, axis=1)
 
 
 def fit_effects(
     log: ContactLog,
-    base: str | Path | Scenario = "retail",
+    base: str | Path = "retail",
     *,
     parameters: tuple[str, ...] | None = None,
     policy: Policy | None = None,
@@ -89,8 +45,8 @@ def fit_effects(
 
     Args:
         log: The contacts. Which of the allowed actions a customer got must have been drawn by lot.
-        base: World that is extended, a preset name, file or scenario, best one whose customers buy
-            as the actual ones do when left alone (``calibrate``).
+        base: World that is extended, a preset name or file, best one whose customers buy as the
+            actual ones do when they are left alone (``calibrate``).
         parameters: Dotted names of the coefficients to fit; by default those that the log
             identifies, see ``coefficients.identified``.
         policy: How actions were drawn; by default waiting with one chance, and else what is allowed
@@ -117,7 +73,7 @@ def fit_effects(
     names = identified(world, moments) if parameters is None else parameters
     check_least(1, parameters=len(names))
     few = _customers(campaign, FIRST_ROWS)
-    problem = _Problem(
+    problem = Problem(
         world,
         campaign,
         policy or cast(Policy, match_lottery(world, campaign, seed, few)),
@@ -126,15 +82,14 @@ def fit_effects(
         seed,
         few,
     )
-    values, _ = _search(problem, np.array([each.value for each in problem.coefficients]))
-    many = min(MOST_ROWS, max(FIRST_ROWS, 4 * log.n_rows))
+    values, _ = search(problem, np.array([each.value for each in problem.coefficients]))
+    many = min(MOST_ROWS, max(FIRST_ROWS, 2 * log.n_rows))
     problem = problem._replace(n=_customers(campaign, many))
     if policy is None:
         lottery = match_lottery(problem.scenario(values), campaign, seed, problem.n)
         problem = problem._replace(policy=cast(Policy, lottery))
-    values, weights = _search(problem, values)
-    label = world.name if isinstance(base, Scenario) else str(base)
-    return _result(problem, log, label, name, values, weights)
+    values, weights = search(problem, values)
+    return _result(problem, log, str(base), name, values, weights)
 
 
 def _customers(campaign: Campaign, rows: int) -> int:
@@ -144,57 +99,8 @@ def _customers(campaign: Campaign, rows: int) -> int:
     return max(64, int(min(rows / each, MOST_PERIODS / periods)))
 
 
-def _search(problem: _Problem, start: Floats) -> tuple[Floats, Floats]:
-    """Coefficients with which simulated rates come nearest, and the weights used."""
-    target, over = rates(problem.campaign.cells, problem.moments)
-    weights = _weights(problem, start, over)
-    scale = np.sqrt(weights)
-    _check_identified(problem, scale[:, None] * problem.jacobian(start))
-    lows, highs = (np.array([each[i] for each in problem.coefficients]) for i in (2, 3))
-    room = 1e-9 * (highs - lows)  # the search begins strictly inside
-    found = cast(Any, optimize).least_squares(
-        lambda values: scale * (problem.rates(values) - target),
-        np.clip(start, lows + room, highs - room),
-        jac=lambda values: scale[:, None] * problem.jacobian(values),
-        bounds=(lows, highs),
-        x_scale=np.array([each.step for each in problem.coefficients]),
-        xtol=1e-3,
-        ftol=1e-4,
-        max_nfev=TRIES,
-    )
-    return np.asarray(found.x, dtype=np.float64), weights
-
-
-def _weights(problem: _Problem, values: Floats, over: Floats) -> Floats:
-    """Inverse variances of the log's rates, ``(n_moments,)``, at the rates that the world expects.
-
-    At the log's own rates, an arm that was unlucky would look precise and count for more.
-    """
-    expected = problem.rates(values)
-    return over / np.clip(expected * (1.0 - expected), 0.25 / over, None)
-
-
-def _check_identified(problem: _Problem, slopes: Floats) -> None:
-    """Refuse coefficients that no rate depends on, or that only some mixture of is seen.
-
-    Raises:
-        DataError: It names the coefficients.
-    """
-    steps = np.array([each.step for each in problem.coefficients])
-    _, sizes, directions = np.linalg.svd(slopes * steps, full_matrices=True)
-    sizes = np.append(sizes, np.zeros(len(steps) - len(sizes)))
-    if sizes[-1] > _UNSEEN * sizes[0] and sizes[-1] > 0:
-        return
-    share = np.abs(directions[-1])
-    names = [each.name for each, x in zip(problem.coefficients, share, strict=True) if x > 0.1]
-    raise DataError(
-        f"log must identify {' and '.join(names)}, got {len(slopes)} rates of which none tells "
-        + ("them apart" if len(names) > 1 else "it")
-    )
-
-
 def _result(
-    problem: _Problem,
+    problem: Problem,
     log: ContactLog,
     base: str,
     name: str,
@@ -207,7 +113,7 @@ def _result(
     simulated = problem.cells(values)
     gap = target - rates(simulated, moments)[0]
     noise = covariance(cells, moments) + covariance(simulated, moments)
-    slopes = problem.jacobian(values)
+    slopes = problem.slopes(values)
     bread = np.linalg.pinv(slopes.T @ (weights[:, None] * slopes)) @ (slopes.T * weights)
     errors = np.sqrt(np.diag(bread @ noise @ bread.T))
     effects = [

@@ -89,7 +89,8 @@ class EffectsFit:
         """For people: estimates with intervals, and actual beside simulated rates."""
         wide = max(len(each.arm) for each in self.rates)
         told = [
-            f"{self.n_contacts:,} contacts in {self.n_rows:,} rows of {self.n_customers:,} customers",
+            f"{self.n_contacts:,} contacts in {self.n_rows:,} rows of {self.n_customers:,} "
+            "customers",
             f"{'coefficient':<34} {'base':>8} {'fitted':>8} {'error':>8}  95 % interval",
         ]
         told += [

@@ -14,7 +14,7 @@ def read_columns(path: str | Path, columns: Mapping[str, str]) -> pl.DataFrame:
     """Read columns of a ``.csv`` or ``.parquet`` file.
 
     Args:
-        path: The file. Everything in a ``.csv`` file is read as text: what a number or a date is, is
+        path: The file. A ``.csv`` file is read as text throughout: what a number or a date is, is
             checked with its row later.
         columns: Names of the columns in the file, by what they are called here.
 

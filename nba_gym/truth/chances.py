@@ -90,7 +90,7 @@ def chances(population: Population, actions: NDArray[np.int64]) -> NDArray[np.fl
         actions: What each gets, ``(n,)``; taken as allowed.
 
     Returns:
-        ``(n, 3)``: probability of at least one purchase, of a response, and of opting out, in [0, 1].
+        Probabilities of at least one purchase, of a response, and of opting out, ``(n, 3)``.
 
     Source: equations 2, 4, 5 and 9, by the functions that a step calls.
     """
