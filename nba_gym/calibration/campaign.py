@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 OUTCOMES = ("bought", "responded", "opted_out")
 _RARE = 20
 """Rows of an action that a simulation may miss."""
+_ROUNDS = 6
+"""How often a lottery is corrected: shares are then met to their own noise."""
 
 
 class Cells(NamedTuple):
@@ -190,25 +192,25 @@ def play(
     return Cells(cells[0], dict(zip(OUTCOMES, cells[1:], strict=True)))
 
 
-def match_lottery(
-    scenario: Scenario, campaign: Campaign, seed: int, n: int, start: Lottery | None = None
-) -> Lottery:
+def match_lottery(scenario: Scenario, campaign: Campaign, seed: int, n: int) -> Lottery:
     """A lottery with which simulated customers get every action as often as in the log.
 
     Raises:
         DataError: If an action of the log is never allowed in the scenario.
     """
-    wanted = campaign.cells.rows.sum(axis=0) / campaign.cells.rows.sum()
-    lottery = start or Lottery(float(wanted[0]), wanted.copy())
-    for _ in range(4):
-        rows = play(scenario, campaign.scheduled, cast(Policy, lottery), seed, n).rows
-        got = rows.sum(axis=0) / rows.sum()
-        never = np.flatnonzero((wanted > 0) & (got <= 0))
-        if len(never) and campaign.cells.rows[:, never[0]].sum() > _RARE:
-            name = scenario.actions[int(never[0])].name
-            raise DataError(
-                f"action must be allowed at times by {scenario.name}, got {name!r}, which is never"
-            )
+    rows = campaign.cells.rows.sum(axis=0)
+    wanted = rows / rows.sum()
+    lottery = Lottery(float(wanted[0]), np.where(wanted > 0, 1.0, 0.0))
+    for attempt in range(_ROUNDS):
+        given = play(scenario, campaign.scheduled, lottery, seed, n).rows.sum(axis=0)
+        got = given / given.sum()
+        if attempt == 0:
+            for a in np.flatnonzero((given == 0) & (wanted * given.sum() > _RARE)):
+                name = scenario.actions[int(a)].name
+                raise DataError(
+                    f"action must be allowed at times in {scenario.name}, got {name!r} in "
+                    f"{rows[a]:,.0f} rows, which never is"
+                )
         alone = (got[0] - lottery.wait) / max(1e-9, 1.0 - lottery.wait)
         wait = float(np.clip((wanted[0] - alone) / max(1e-9, 1.0 - alone), 0.0, 1.0))
         ratio = np.where(got > 0, wanted / np.maximum(got, 1e-12), 1.0)

@@ -83,7 +83,8 @@ def coefficient(scenario: Scenario, name: str) -> Coefficient:
 
 
 def _fields(node: Any) -> dict[str, Any]:
-    return getattr(type(node), "model_fields", {})
+    kind: Any = type(node)  # pyright: ignore[reportUnknownVariableType]
+    return getattr(kind, "model_fields", {})
 
 
 def _inside(node: Any, step: str) -> Any:

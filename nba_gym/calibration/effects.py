@@ -9,7 +9,6 @@ trial.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from scipy import special  # pyright: ignore[reportMissingTypeStubs]
@@ -19,7 +18,7 @@ from nba_gym.calibration.coefficients import coefficient, identified
 from nba_gym.calibration.contacts import ContactLog
 from nba_gym.calibration.effects_fit import Effect, EffectsFit, Rate
 from nba_gym.calibration.moments import choose_moments, covariance, rates
-from nba_gym.calibration.trial import Problem, search
+from nba_gym.calibration.trial import Found, Problem, search
 from nba_gym.errors import ScenarioError, check_least
 from nba_gym.policies.checks import check_policy, check_world
 from nba_gym.policies.protocol import Policy
@@ -76,20 +75,20 @@ def fit_effects(
     problem = Problem(
         world,
         campaign,
-        policy or cast(Policy, match_lottery(world, campaign, seed, few)),
+        policy or match_lottery(world, campaign, seed, few),
         moments,
         [coefficient(world, each) for each in names],
         seed,
         few,
     )
-    values, _ = search(problem, np.array([each.value for each in problem.coefficients]))
+    start = np.array([each.value for each in problem.coefficients])
+    values = search(problem, start, near=False).values
     many = min(MOST_ROWS, max(FIRST_ROWS, 2 * log.n_rows))
     problem = problem._replace(n=_customers(campaign, many))
     if policy is None:
         lottery = match_lottery(problem.scenario(values), campaign, seed, problem.n)
-        problem = problem._replace(policy=cast(Policy, lottery))
-    values, weights = search(problem, values)
-    return _result(problem, log, str(base), name, values, weights)
+        problem = problem._replace(policy=lottery)
+    return _result(problem, log, str(base), name, search(problem, values, near=True))
 
 
 def _customers(campaign: Campaign, rows: int) -> int:
@@ -99,22 +98,15 @@ def _customers(campaign: Campaign, rows: int) -> int:
     return max(64, int(min(rows / each, MOST_PERIODS / periods)))
 
 
-def _result(
-    problem: Problem,
-    log: ContactLog,
-    base: str,
-    name: str,
-    values: Floats,
-    weights: Floats,
-) -> EffectsFit:
+def _result(problem: Problem, log: ContactLog, base: str, name: str, found: Found) -> EffectsFit:
     """Errors by the sandwich of simulated moments, and the test of what is left over."""
-    moments, cells = problem.moments, problem.campaign.cells
+    moments, cells, values = problem.moments, problem.campaign.cells, found.values
     target, over = rates(cells, moments)
     simulated = problem.cells(values)
     gap = target - rates(simulated, moments)[0]
     noise = covariance(cells, moments) + covariance(simulated, moments)
-    slopes = problem.slopes(values)
-    bread = np.linalg.pinv(slopes.T @ (weights[:, None] * slopes)) @ (slopes.T * weights)
+    slopes, weighed = found.slopes, found.slopes.T * found.weights
+    bread = np.linalg.solve(weighed @ slopes, weighed)
     errors = np.sqrt(np.diag(bread @ noise @ bread.T))
     effects = [
         Effect(

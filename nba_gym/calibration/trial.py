@@ -65,8 +65,29 @@ class Problem(NamedTuple):
         return np.stack(columns, axis=1)
 
 
-def search(problem: Problem, start: Floats) -> tuple[Floats, Floats]:
-    """Coefficients with which simulated rates come nearest, and the weights used."""
+class Found(NamedTuple):
+    """Where a search ended.
+
+    Attributes:
+        values: The coefficients.
+        slopes: How the rates move with them, ``(n_moments, n_coefficients)``, near there.
+        weights: Inverse variances of the rates that were used.
+    """
+
+    values: Floats
+    slopes: Floats
+    weights: Floats
+
+
+def search(problem: Problem, start: Floats, *, near: bool) -> Found:
+    """Coefficients with which simulated rates come nearest to those of the log.
+
+    Args:
+        problem: The campaign.
+        start: Where to begin.
+        near: Whether that is so near that the slopes there will do: they are then measured once, to
+            both sides, instead of at every step, to one.
+    """
     target, over = rates(problem.campaign.cells, problem.moments)
     lows, highs = (np.array([each[i] for each in problem.coefficients]) for i in (2, 3))
     room = 1e-6 * (highs - lows)  # the search begins strictly inside
@@ -74,13 +95,15 @@ def search(problem: Problem, start: Floats) -> tuple[Floats, Floats]:
     level = problem.rates(start)
     weights = _weights(level, over)
     scale = np.sqrt(weights)
-    _check_identified(problem, scale[:, None] * problem.slopes(start, level))
+    known = problem.slopes(start, None if near else level)
+    _check_identified(problem, scale[:, None] * known)
 
     def distance(values: Floats) -> Floats:
         return scale * (problem.rates(values) - target)
 
     def slopes(values: Floats) -> Floats:
-        return scale[:, None] * problem.slopes(values, problem.rates(values))
+        here = known if near else problem.slopes(values, problem.rates(values))
+        return scale[:, None] * here
 
     found = cast(Any, optimize).least_squares(
         distance,
@@ -92,7 +115,7 @@ def search(problem: Problem, start: Floats) -> tuple[Floats, Floats]:
         ftol=1e-3,
         max_nfev=TRIES,
     )
-    return np.asarray(found.x, dtype=np.float64), weights
+    return Found(np.asarray(found.x, dtype=np.float64), known, weights)
 
 
 def _weights(expected: Floats, over: Floats) -> Floats:
