@@ -71,17 +71,18 @@ def fit_effects(
     moments = choose_moments(campaign.cells, world)
     names = identified(world, moments) if parameters is None else parameters
     check_least(1, parameters=len(names))
+    coefficients = [coefficient(world, each) for each in names]
     few = _customers(campaign, FIRST_ROWS)
     problem = Problem(
         world,
         campaign,
         policy or match_lottery(world, campaign, seed, few),
         moments,
-        [coefficient(world, each) for each in names],
+        coefficients,
         seed,
         few,
     )
-    start = np.array([each.value for each in problem.coefficients])
+    start = np.array([each.value for each in coefficients])
     values = search(problem, start, near=False).values
     many = min(MOST_ROWS, max(FIRST_ROWS, 2 * log.n_rows))
     problem = problem._replace(n=_customers(campaign, many))
@@ -103,8 +104,9 @@ def _result(problem: Problem, log: ContactLog, base: str, name: str, found: Foun
     moments, cells, values = problem.moments, problem.campaign.cells, found.values
     target, over = rates(cells, moments)
     simulated = problem.cells(values)
-    gap = target - rates(simulated, moments)[0]
-    noise = covariance(cells, moments) + covariance(simulated, moments)
+    expected = rates(simulated, moments)[0]
+    gap = target - expected
+    noise = covariance(cells, moments, expected) + covariance(simulated, moments)
     slopes, weighed = found.slopes, found.slopes.T * found.weights
     bread = np.linalg.solve(weighed @ slopes, weighed)
     errors = np.sqrt(np.diag(bread @ noise @ bread.T))

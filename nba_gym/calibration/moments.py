@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nba_gym.calibration.campaign import OUTCOMES, Cells, Floats
+from nba_gym.calibration.campaign import Cells, Floats
 from nba_gym.errors import DataError
 from nba_gym.scenario import Scenario
 
@@ -33,8 +33,8 @@ def choose_moments(cells: Cells, scenario: Scenario) -> list[Moment]:
     """The rates that a log shows well enough.
 
     Purchases and responses by action, opting out by channel. Which arms count depends on how often
-    they were drawn and on the rate over all arms, not on what came of the arm itself: choosing by
-    that would favour arms that were lucky.
+    they were drawn and on the rate over all arms (responses: all on the channel), not on what came
+    of the arm itself: choosing by that would favour arms that were lucky.
 
     Raises:
         DataError: If there are no controls, no contacts, or too few of what came of them.
@@ -50,16 +50,17 @@ def choose_moments(cells: Cells, scenario: Scenario) -> list[Moment]:
             "action must be 'wait' or empty in some rows, got contacts only: what contacts do "
             "cannot be learned without customers who were left alone by lot"
         )
-    found = [
-        Moment(outcome, scenario.actions[a].name, (a,))
-        for outcome in OUTCOMES[:2]
-        if outcome in cells.events
-        for a in _shown(cells, outcome, [(a,) for a in range(len(rows))])
-    ]
+    every = [(a,) for a in range(len(rows))]
+    shown = [("bought", a) for a in _shown(cells, "bought", every)]
+    if "responded" in cells.events:
+        for channel in scenario.channels:
+            arms = [(a,) for (a,) in every if scenario.actions[a].channel == channel.name]
+            shown += [("responded", arms[i][0]) for i in _shown(cells, "responded", arms)]
+    found = [Moment(outcome, scenario.actions[a].name, (a,)) for outcome, a in shown]
     if "opted_out" in cells.events:
         found += _by_channel(cells, scenario)
     arms = [moment.actions[0] for moment in found if moment.outcome == "bought"]
-    if 0 not in arms or len(arms) + len(found) < 3:
+    if 0 not in arms or len(found) < 2:
         raise DataError(
             f"outcome must let expect {LEAST:g} purchases among controls and in one other arm, got "
             f"{cells.events['bought'].sum():,.0f} purchases in {rows.sum():,.0f} rows"
@@ -69,7 +70,9 @@ def choose_moments(cells: Cells, scenario: Scenario) -> list[Moment]:
 
 def _by_channel(cells: Cells, scenario: Scenario) -> list[Moment]:
     """Opting out by channel; channels that were hardly used count as one."""
-    channels = [channel.name for channel in scenario.channels if channel.direction == "outbound"]
+    outbound = [channel.name for channel in scenario.channels if channel.direction == "outbound"]
+    used = {action.channel for action in scenario.actions}
+    channels = [name for name in outbound if name in used]
     groups = [
         tuple(a for a, action in enumerate(scenario.actions) if action.channel == name)
         for name in channels
@@ -84,15 +87,11 @@ def _by_channel(cells: Cells, scenario: Scenario) -> list[Moment]:
 
 
 def _shown(cells: Cells, outcome: str, groups: list[tuple[int, ...]]) -> list[int]:
-    """Which groups of actions let expect enough events, at the rate over all arms."""
-    first = 0 if outcome == "bought" else 1
+    """Which groups of actions let expect enough events, at the rate over all of them."""
     rows, events = cells.rows.sum(axis=0), cells.events[outcome].sum(axis=0)
-    rate = events[first:].sum() / max(rows[first:].sum(), 1.0)
-    return [
-        i
-        for i, group in enumerate(groups)
-        if min(group, default=0) >= first and rows[list(group)].sum() * rate >= LEAST
-    ]
+    together = [a for group in groups for a in group]
+    rate = events[together].sum() / max(rows[together].sum(), 1.0)
+    return [i for i, group in enumerate(groups) if rows[list(group)].sum() * rate >= LEAST]
 
 
 def rates(cells: Cells, moments: list[Moment]) -> tuple[Floats, Floats]:
@@ -104,11 +103,19 @@ def rates(cells: Cells, moments: list[Moment]) -> tuple[Floats, Floats]:
     return counts / np.maximum(over, 1.0), over
 
 
-def covariance(cells: Cells, moments: list[Moment]) -> NDArray[np.float64]:
+def covariance(
+    cells: Cells, moments: list[Moment], expected: Floats | None = None
+) -> NDArray[np.float64]:
     """Covariance of the rates, ``(n_moments, n_moments)``: customers are independent, rows are not.
 
     A frequent buyer is one in every period, so the rows of a customer count together (a ratio of
     sums, linearised).
+
+    Args:
+        cells: What came of the actions.
+        moments: The rates.
+        expected: Rates that a world expects. No variance is then smaller than that of single rows
+            with these rates: an arm of which nothing came by luck is not known exactly.
     """
     level, over = rates(cells, moments)
     score = np.stack(
@@ -119,4 +126,8 @@ def covariance(cells: Cells, moments: list[Moment]) -> NDArray[np.float64]:
         ],
         axis=1,
     ) / np.maximum(over, 1.0)
-    return score.T @ score
+    found = score.T @ score
+    if expected is not None:
+        least = expected * (1.0 - expected) / np.maximum(over, 1.0)
+        found += np.diag(np.maximum(least - np.diag(found), 0.0))
+    return found
