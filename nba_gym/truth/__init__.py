@@ -1,6 +1,7 @@
 """What only a simulator knows: exact expectations and optima, oracles, and counterfactual twins."""
 
 from nba_gym.truth.attribution import Attribution, attribution
+from nba_gym.truth.chances import chances
 from nba_gym.truth.expected import expected_profit
 from nba_gym.truth.oracle import MyopicOracle
 from nba_gym.truth.pairs import Groups, Pair
@@ -19,6 +20,7 @@ __all__ = [
     "Solution",
     "action_twins",
     "attribution",
+    "chances",
     "evaluate",
     "expected_profit",
     "groups_table",
