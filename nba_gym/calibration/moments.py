@@ -115,7 +115,8 @@ def covariance(
         cells: What came of the actions.
         moments: The rates.
         expected: Rates that a world expects. No variance is then smaller than that of single rows
-            with these rates: an arm of which nothing came by luck is not known exactly.
+            with these rates, or than that of one event: an arm of which nothing came by luck is not
+            known exactly, not even by a world that expects nothing of it.
     """
     level, over = rates(cells, moments)
     score = np.stack(
@@ -128,6 +129,7 @@ def covariance(
     ) / np.maximum(over, 1.0)
     found = score.T @ score
     if expected is not None:
-        least = expected * (1.0 - expected) / np.maximum(over, 1.0)
+        rows = np.maximum(over, 1.0)
+        least = np.maximum(expected * (1.0 - expected), 1.0 / rows) / rows
         found += np.diag(np.maximum(least - np.diag(found), 0.0))
     return found

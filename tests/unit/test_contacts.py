@@ -226,6 +226,17 @@ def test_errors_of_rates_count_the_rows_of_a_customer_together():
     assert np.std(again, axis=0)[control] == pytest.approx(error[control], rel=0.2)
 
 
+def test_an_arm_of_which_nothing_came_is_not_known_exactly():
+    scenario = load_scenario("telecom", {"horizon": 12})
+    cells = campaign_of(contact_log(simulated(scenario, 500, seed=2)), scenario).cells
+    moments = choose_moments(cells, scenario)
+    nothing = cells._replace(events={name: 0.0 * x for name, x in cells.events.items()})
+    over = rates(cells, moments)[1]
+    none = np.zeros(len(moments))
+    assert np.diag(covariance(nothing, moments)).max() == 0.0
+    assert np.diag(covariance(nothing, moments, none)) == pytest.approx(over**-2.0)
+
+
 def test_coefficients_stay_where_a_scenario_is_valid():
     telecom = load_scenario("telecom")
     response, slope = "channels.call.response", "channels.call.response_relevance"
