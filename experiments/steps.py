@@ -16,7 +16,7 @@ from agents.weights import load_policy, save_policy
 from experiments.console import bar, say, timed
 from experiments.rollouts import load_comparison, save_comparison
 from experiments.stages import Stages, whole_file
-from nba_gym.calibration import BgNbdFit, fit_bg_nbd, read_cdnow, summarise
+from nba_gym.calibration import BgNbdFit, calibrate, read_cdnow
 from nba_gym.errors import PolicyError
 from nba_gym.evaluation import Comparison, compare, log_campaign, rollout, tune_practice
 from nba_gym.evaluation.split import SPLIT
@@ -65,24 +65,32 @@ def practice_depends(
 
 
 def fit_retail(out: Path) -> tuple[BgNbdFit, Scenario]:
-    """Fit BG/NBD to the CDNOW records; returns the fit and ``retail`` with its heterogeneity."""
+    """Fit ``retail`` to the CDNOW records; returns the fit of BG/NBD and the fitted world.
+
+    BG/NBD is where the fit begins; its numbers are then moved until customers who are left alone
+    buy as those of the records did (``nba_gym.calibration.calibrate``).
+    """
     with timed("CDNOW records"):
-        summary = summarise(read_cdnow())
-        fit = fit_bg_nbd(summary.frequency, summary.recency, summary.age)
+        fitted = calibrate(read_cdnow(), "retail", weeks=39, name="retail")
+    fit = fitted.purchases
     say(
         f"  {fit.n_customers:,} customers: r {fit.r:.3f}, alpha {fit.alpha:.3f}, a {fit.a:.3f}, "
         f"b {fit.b:.3f}, log-likelihood {fit.log_likelihood:.1f}"
     )
     say("  published:       r 0.243, alpha 4.414, a 0.793, b 2.426, log-likelihood -9582.4")
-    text = (
-        "# retail with the purchase and dropout heterogeneity of the CDNOW customers (BG/NBD)\n"
-        'extends = "retail"\n\n[traits]\n'
-        f'purchase = {{ family = "gamma", shape = {fit.r:.6f}, rate = {fit.alpha:.6f} }}\n'
-        f'leaving = {{ family = "beta", a = {fit.a:.6f}, b = {fit.b:.6f} }}\n'
+    buying, leaving = (
+        getattr(fitted.scenario.traits, name).model_dump() for name in ("purchase", "leaving")
     )
+    say(
+        f"  in this world:   r {buying['shape']:.3f}, alpha {buying['rate']:.3f}, "
+        f"a {leaving['a']:.3f}, b {leaving['b']:.3f}"
+    )
+    for name in ("actual", "simulated"):
+        counts = ", ".join(f"{getattr(bar, name):,.0f}" for bar in fitted.bars)
+        say(f"  {name + ' customers:':<21} {counts} (by repeat purchases, from none on)")
     path = out / "scenario.toml"
     with whole_file(path) as draft:
-        draft.write_text(text)
+        draft.write_text(fitted.text)
     return fit, load_scenario(path)
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
 
-from nba_gym.errors import NbaGymError, PolicyError, nearest
+from nba_gym.errors import NbaGymError, PolicyError, ScenarioError, nearest
 from nba_gym.scenario import json_schema, load_scenario, preset_names, scenario_hash
 
 Name = Annotated[str, tyro.conf.Positional]
@@ -116,31 +119,76 @@ class Journey:
 
 @dataclass(frozen=True)
 class Calibrate:
-    """Fit a world's purchases and dropout to a file of transactions (customer, date, amount)."""
+    """Fit a world to your own records: how often customers buy, when they leave, what they spend.
+
+    The file has one transaction a row, in any order: customer, date, amount. Name your columns with
+    flags. Written to --out: scenario.toml, a world that extends --base; calibration.json, all
+    numbers; report.html, simulated beside actual customers. What contacts do to customers cannot be
+    learned from transactions: it stays that of the base.
+
+    Models: bg-nbd, a customer may leave after any purchase (shops); pareto-nbd, at any time; bg-bb,
+    one chance to buy a week, month or year (donations, appeals); sbg, contracts that are renewed or
+    cancelled: the file then has customer, start and end (empty: still a customer), or it is a
+    retention table (--survivors).
+
+    Try:
+
+    nba-gym calibrate till.csv --customer id --date day --amount eur --weeks 39
+
+    nba-gym calibrate gifts.csv --model bg-bb --opportunity year --opportunities 6
+
+    nba-gym calibrate contracts.parquet --model sbg --opportunity month
+
+    nba-gym calibrate retention.csv --model sbg --survivors left --opportunities 7
+    """
 
     file: Name
-    """.csv or .parquet, one transaction a row"""
+    """.csv or .parquet"""
+    model: Literal["bg-nbd", "pareto-nbd", "bg-bb", "sbg"] = "bg-nbd"
+    """how customers buy and leave; see above"""
     customer: str = "customer"
     """column that names the customer"""
     date: str = "date"
     """column of the date"""
     amount: str = "amount"
-    """column of the amount"""
+    """column of the amount, >= 0"""
     date_format: str = "%Y-%m-%d"
     """how dates are written where they are text"""
-    base: str = "retail"
-    """world that is extended, a preset name or TOML file"""
+    start: str = "start"
+    """sbg: column of a contract's first day"""
+    end: str = "end"
+    """sbg: column of the day it ended; empty if it still runs"""
+    until: str | None = None
+    """sbg: last day that the file knows of; by default the last date in it"""
+    survivors: str | None = None
+    """sbg: the file is a retention table, and this its column of contracts left: at the start, then
+    after each renewal, one a row"""
+    opportunity: Literal["week", "month", "year"] = "year"
+    """bg-bb: length of an opportunity; sbg: time from one renewal to the next"""
+    base: str | None = None
+    """world that is extended, a preset name or TOML file; by default retail, for bg-bb donors, for
+    sbg telecom"""
     weeks: int | None = None
-    """calibration period; the rest is held out; by default half of the records"""
+    """bg-nbd, pareto-nbd: calibration period; the rest is held out; by default half of the log"""
+    opportunities: int | None = None
+    """the same for bg-bb, in opportunities after the first, and for sbg, in renewals"""
     name: str = "own"
     """name of the new world"""
     out: Path = Path("runs/calibrated")
-    """folder for scenario.toml and calibration.json"""
+    """folder for scenario.toml, calibration.json and report.html"""
 
     def run(self) -> None:
         """Read, fit, write, and show simulated beside actual customers."""
+        with _bars() as progress:
+            result = self._contracts(progress) if self.model == "sbg" else self._buying(progress)
+        print("\n".join(result.lines()))
+        for path in result.save(self.out):
+            print(f"wrote {path}")
+
+    def _buying(self, progress: Any) -> Any:
         from nba_gym.calibration import calibrate, read_transactions
 
+        progress("reading", 0, 0)
         log = read_transactions(
             self.file,
             customer=self.customer,
@@ -150,13 +198,104 @@ class Calibrate:
         )
         print(
             f"{log.n_transactions:,} transactions of {log.n_customers:,} customers, "
-            f"{log.n_days:,} days from {log.first_date}"
+            f"{log.n_days:,} days from {log.first_date}",
+            flush=True,
         )
-        print("fitting: BG/NBD, then the world by simulated moments (about 15 s) ...", flush=True)
-        result = calibrate(log, self.base, weeks=self.weeks, name=self.name)
-        print("\n".join(result.lines()))
-        for path in result.save(self.out):
-            print(f"wrote {path}")
+        return calibrate(
+            log,
+            self.base,
+            model=self.model,
+            weeks=self.weeks,
+            opportunity=self.opportunity,
+            opportunities=self.opportunities,
+            name=self.name,
+            progress=progress,
+        )
+
+    def _contracts(self, progress: Any) -> Any:
+        from nba_gym.calibration import calibrate_contracts, read_contracts, read_survivors
+
+        progress("reading", 0, 0)
+        if self.survivors is not None:
+            tenures = read_survivors(self.file, self.opportunity, self.survivors)
+        else:
+            tenures = read_contracts(
+                self.file,
+                self.opportunity,
+                customer=self.customer,
+                start=self.start,
+                end=self.end,
+                date_format=self.date_format,
+                until=self.until,
+            )
+        print(
+            f"{tenures.n_contracts:,.6g} contracts, up to {tenures.most} renewals, "
+            f"each a {tenures.unit}",
+            flush=True,
+        )
+        return calibrate_contracts(
+            tenures, self.base, renewals=self.opportunities, name=self.name, progress=progress
+        )
+
+
+@contextmanager
+def _bars() -> Generator[Callable[[str, int, int], None], None, None]:
+    """A bar a stage, with the time left where it is known; nothing where nobody watches."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    console = Console(stderr=True)
+    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()]
+    columns += [TextColumn("left at most"), Remaining()]
+    sizes: dict[str, tuple[Any, int]] = {}
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+
+        def close() -> None:
+            for task, size in sizes.values():
+                bars.update(task, total=size, completed=size)
+
+        def told(stage: str, done: int, total: int) -> None:
+            if stage not in sizes:
+                close()
+                sizes[stage] = bars.add_task(stage, total=total or None), total or 1
+            bars.update(sizes[stage][0], completed=done, total=total or None)
+
+        yield told
+        close()
+
+
+@dataclass(frozen=True)
+class Card:
+    """Write a scenario's card: what it represents, was matched to and does, with figures."""
+
+    scenario: Name = ""
+    """preset name or TOML file"""
+    all: bool = False
+    """every scenario that ships"""
+    out: Path = Path("docs/scenarios")
+    """folder for <name>.md, <name>.json and figures/"""
+    targets: Path | None = None
+    """targets of your own, a TOML file; by default those that ship with the preset"""
+    size: float = 1.0
+    """factor on the numbers of customers; less is for drafts"""
+
+    def run(self) -> None:
+        """Say how long it will take, simulate, write, and say which targets are missed."""
+        from nba_gym.evaluation.card import Sizes, write_cards
+
+        if bool(self.scenario) == self.all:
+            raise ScenarioError("card must be given a scenario or --all, got both or neither")
+        names = preset_names() if self.all else [self.scenario]
+        started = time.perf_counter()
+
+        def say(text: str) -> None:
+            print(f"{time.perf_counter() - started:6.0f} s  {text}", flush=True)
+
+        sizes = Sizes().times(self.size)
+        batch = write_cards(names, self.out, sizes=sizes, targets=self.targets, say=say)
+        if batch.failed:
+            raise ScenarioError("\n".join(batch.failed.values()))
 
 
 @dataclass(frozen=True)
@@ -235,6 +374,7 @@ _COMMANDS = {
     "features": Features,
     "journey": Journey,
     "calibrate": Calibrate,
+    "card": Card,
     "effects": Effects,
 }
 

@@ -53,12 +53,12 @@ Kind = Literal["customer", "need", "channel"]
 Sheet = Literal["table", "purse", "kept", "born", "view", "bits"]
 
 ROOM: dict[Sheet, dict[Kind, int]] = {
-    "table": {"customer": 112, "need": 28, "channel": 2},
-    "purse": {"customer": 7, "need": 0, "channel": 0},
-    "kept": {"customer": 23, "need": 6, "channel": 3},
+    "table": {"customer": 128, "need": 28, "channel": 2},
+    "purse": {"customer": 9, "need": 0, "channel": 0},
+    "kept": {"customer": 25, "need": 6, "channel": 3},
     "born": {"customer": 7, "need": 1, "channel": 1},
-    "view": {"customer": 20, "need": 5, "channel": 4},
-    "bits": {"customer": 3, "need": 0, "channel": 1},
+    "view": {"customer": 22, "need": 5, "channel": 4},
+    "bits": {"customer": 3, "need": 1, "channel": 1},
 }
 """Rows of each sheet: of a customer, of each need and of each channel."""
 
@@ -74,6 +74,7 @@ _CHANNELS_AT = _NEEDS_AT + MAX_NEEDS * NEED_SIZE
 _KEPT_NEEDS_AT, _KEPT_NEED, _KEPT_CHANNEL = (_K[k] * LANES for k in ("customer", "need", "channel"))
 _BORN_NEEDS_AT, _BORN_NEED, _BORN_CHANNEL = (_B[k] * LANES for k in ("customer", "need", "channel"))
 _VIEW_NEEDS_AT, _VIEW_NEED, _VIEW_CHANNEL = (_V[k] * LANES for k in ("customer", "need", "channel"))
+_BITS_NEEDS_AT = ROOM["bits"]["customer"] * LANES
 _VIEW_CHANNELS_AT = _VIEW_NEEDS_AT + MAX_NEEDS * _VIEW_NEED
 HIDDEN_AT = _VIEW_CHANNELS_AT + MAX_CHANNELS * _VIEW_CHANNEL
 TABLE_SIZE = _CHANNELS_AT + MAX_CHANNELS * _CHANNEL_SIZE
@@ -130,6 +131,20 @@ def channel_kept(kept: Array, n_needs: int, c: int) -> Array:
     """The part of what is kept that belongs to channel ``c``."""
     at = _KEPT_NEEDS_AT + n_needs * _KEPT_NEED + c * _KEPT_CHANNEL
     return kept[at : at + _KEPT_CHANNEL]
+
+
+@scalar
+def channel_bits(bits: Array, n_needs: int, c: int) -> Array:
+    """The history of contacts on channel ``c``; the rows of the needs come before."""
+    at = _BITS_NEEDS_AT + (n_needs + c) * LANES
+    return bits[at : at + LANES]
+
+
+@scalar
+def need_bits(bits: Array, k: int) -> Array:
+    """The history of calls to action on need ``k``."""
+    at = _BITS_NEEDS_AT + k * LANES
+    return bits[at : at + LANES]
 
 
 @scalar

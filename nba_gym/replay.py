@@ -85,7 +85,7 @@ def _make_replay(digest: str) -> Callable[..., None]:
             count = min(LANES, n - first)
             read_events(births, tables.births, table, purse, first, count)
             for j in range(LANES):
-                begin_history(table, kept, bits, j, n_needs, n_channels)
+                begin_history(table, kept, bits, world, j, n_needs, n_channels)
             for period in range(events.shape[0] + 1):
                 if period > 0:
                     read_events(events[period - 1], tables.events, table, purse, first, count)
@@ -94,7 +94,16 @@ def _make_replay(digest: str) -> Callable[..., None]:
                     at = (period - 1) * n + first
                     write_ledger(purse, ledger[at * _N_LINES :], rewards[at:], count)
                     update_history(
-                        table, purse, kept, bits, channels, world, n_needs, n_channels, LANES
+                        table,
+                        purse,
+                        kept,
+                        bits,
+                        channels,
+                        tables.needs,
+                        world,
+                        n_needs,
+                        n_channels,
+                        LANES,
                     )
                 observe_history(
                     kept,
@@ -112,6 +121,7 @@ def _make_replay(digest: str) -> Callable[..., None]:
                     bits,
                     conditions,
                     channels,
+                    tables.needs,
                     tables.windows,
                     tables.shut,
                     world,

@@ -38,3 +38,23 @@ def mean_interval(values: NDArray[Any], confidence: float = 0.95) -> Interval:
     reach = float(special.ndtri(0.5 + confidence / 2.0))
     error = reach * float(np.std(values, ddof=1)) / float(np.sqrt(len(values)))
     return Interval(mean, mean - error, mean + error)
+
+
+def ratio_interval(top: NDArray[Any], bottom: NDArray[Any], confidence: float = 0.95) -> Interval:
+    """A rate, the ratio of two sums over customers, and its interval over customers.
+
+    The events of a customer depend on each other, so the unit of the error is the customer, not
+    the event: the variance is that of the linearised ratio (Cochran 1977, section 6.4).
+
+    Args:
+        top: What is counted, one number a customer, ``(n,)``, at least 2.
+        bottom: What it is counted against, likewise; NaN is returned if it sums to 0.
+        confidence: Coverage, in (0, 1).
+    """
+    total = float(np.sum(bottom))
+    if total == 0.0:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    rate = float(np.sum(top)) / total
+    spread = mean_interval(top - rate * bottom, confidence)
+    error = (spread.high - spread.mean) * len(bottom) / abs(total)
+    return Interval(rate, rate - error, rate + error)

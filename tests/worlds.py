@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,12 @@ MECHANISMS = (
     "leaving",
     "contract",
     "service",
+    "pipeline",
+    "volunteering",
     "engagement",
 )
 NO_SEASON = {"season_utility": 0.0, "season_arrival": 0.0}
+NO_GATES = {"staged": False, "for_owners": False, "quota": 32, "quota_window": 1}
 NO_RULES = {"eligibility": [], "applicability": [], "suitability": [], "valid": None}
 NO_LIMITS = {"cap": 32, "window": 1, "pause_after": 10_000, "pause": 0, "opt_in": 1.0}
 
@@ -54,10 +57,39 @@ def nothing_but(preset: str, **settings: Any) -> Scenario:
     tree = load_scenario(preset).model_dump(mode="json")
     tree |= {mechanism: {} for mechanism in MECHANISMS}
     tree["personas"] = [{"name": "anybody", "share": 1.0}]
-    tree["needs"] = [need | NO_SEASON for need in tree["needs"]]
+    tree["needs"] = [need | NO_SEASON | NO_GATES for need in tree["needs"]]
     tree["channels"] = [channel | NO_LIMITS for channel in tree["channels"]]
     tree["actions"] = [action | NO_RULES for action in tree["actions"]]
     return load_scenario(Scenario.model_validate(tree), dotted(settings))
+
+
+def with_only(
+    scenario: Scenario, needs: Collection[str], channels: Collection[str] | None = None
+) -> Scenario:
+    """The same world without the other needs and channels, and the actions that were for them."""
+    tree = scenario.model_dump(mode="json")
+    channels = [c.name for c in scenario.channels] if channels is None else channels
+    tree["needs"] = [need for need in tree["needs"] if need["name"] in needs]
+    tree["channels"] = [channel for channel in tree["channels"] if channel["name"] in channels]
+    actions = []
+    for action in tree["actions"]:
+        spoke = bool(action["needs"])
+        action["needs"] = {k: x for k, x in action["needs"].items() if k in needs}
+        lost = spoke and not action["needs"]
+        if action["kind"] == "wait" or (action["channel"] in channels and not lost):
+            actions.append(action)
+    tree["actions"] = actions
+    for trait, kept in (("arrival", needs), ("attention", channels)):
+        for traits in (tree["traits"], *(persona["traits"] for persona in tree["personas"])):
+            given = traits.get(trait) or {}
+            traits[trait] = {name: x for name, x in given.items() if name in kept}
+    return Scenario.model_validate(tree)
+
+
+def smallest(**settings: Any) -> Scenario:
+    """A world of one need and one channel in which nothing is on but what is given: fast."""
+    only = with_only(nothing_but("control"), ["bread"], ["email"])
+    return load_scenario(only, dotted(settings))
 
 
 def dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,6 +106,7 @@ def without_effects(preset: str, *, costs: bool) -> Scenario:
     """
     tree = load_scenario(preset).model_dump(mode="json")
     nothing = {"discount": 0.0, "strength": 0.0, "pressure": 0.0, "intrusiveness": 0.0}
+    nothing["ask_amount"] = 1.0
     free = {} if costs else {"cost": 0.0, "fulfil_cost": 0.0}
     # an accepted retention offer sets a new term, which no coefficient switches off
     deaf = {"response": 0.0, "response_relevance": 0.0} if tree["contract"]["enabled"] else {}
@@ -83,6 +116,8 @@ def without_effects(preset: str, *, costs: bool) -> Scenario:
     ]
     tree["purchase"] |= {"by_offer": 0.0, "by_pressure": 0.0}
     tree["attention"]["opt_out_scale"] = 0.0
+    tree["relationship"]["by_silence"] = 0.0  # to answer is to prevent it
+    tree["pipeline"]["cool"] = 0.0  # to be noticed is to prevent it
     tree["leaving"] |= {"by_wake_up": 0.0, "by_retention": 0.0}
     return Scenario.model_validate(tree)
 
@@ -126,7 +161,7 @@ def draw_often(population: Population, action: int, times: int) -> Iterator[Outc
     """
     state = [part.copy() for part in population.state]
     generator, alive = np.random.default_rng(times), population.read("alive")[:, 0]
-    for period in range(times):
+    for period in range(1, times + 1):  # not the first, in which a lead is paid
         for part, kept in zip(population.state, state, strict=True):
             part[...] = kept
         population.write("tenure", period)

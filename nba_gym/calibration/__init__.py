@@ -19,6 +19,7 @@ writes down the log-likelihood of one customer of each group and hands it to
 
 from nba_gym.calibration.bg_bb import BgBbErrors, BgBbFit, fit_bg_bb
 from nba_gym.calibration.bg_nbd import BgNbdErrors, BgNbdFit, fit_bg_nbd
+from nba_gym.calibration.cohort import Cohort, opportunity_cohort, weekly_cohort
 from nba_gym.calibration.contacts import ContactLog, contact_log, read_contacts
 from nba_gym.calibration.datasets import read_cdnow, read_donations
 from nba_gym.calibration.effects import fit_effects
@@ -26,32 +27,36 @@ from nba_gym.calibration.effects_fit import Effect, EffectsFit, Rate
 from nba_gym.calibration.gamma_gamma import GammaGammaErrors, GammaGammaFit, fit_gamma_gamma
 from nba_gym.calibration.histogram import frequency_histogram
 from nba_gym.calibration.inputs import OpportunityHistory
-from nba_gym.calibration.own_records import Bar, Calibration, calibrate, read_transactions
+from nba_gym.calibration.own_records import Calibration, calibrate
 from nba_gym.calibration.pareto_nbd import ParetoNbdErrors, ParetoNbdFit, fit_pareto_nbd
+from nba_gym.calibration.reading import read_contracts, read_survivors, read_transactions
+from nba_gym.calibration.retained import ContractCalibration, calibrate_contracts
 from nba_gym.calibration.sbg import ContractLives, SbgErrors, SbgFit, contract_lives, fit_sbg
+from nba_gym.calibration.tenure import Tenures, tenures_of_survivors
 from nba_gym.calibration.transactions import (
     CustomerSummary,
     TransactionLog,
     summarise,
     transaction_log,
 )
+from nba_gym.calibration.validation import Bar, Series, Validation
 
 __all__ = [
-    "Bar",
-    "Calibration",
-    "calibrate",
-    "read_transactions",
-    "ContactLog",
-    "Effect",
-    "EffectsFit",
-    "Rate",
-    "contact_log",
-    "fit_effects",
     "read_contacts",
+    "fit_effects",
+    "contact_log",
+    "Rate",
+    "EffectsFit",
+    "Effect",
+    "ContactLog",
+    "Bar",
     "BgBbErrors",
     "BgBbFit",
     "BgNbdErrors",
     "BgNbdFit",
+    "Calibration",
+    "Cohort",
+    "ContractCalibration",
     "ContractLives",
     "CustomerSummary",
     "GammaGammaErrors",
@@ -61,7 +66,12 @@ __all__ = [
     "ParetoNbdFit",
     "SbgErrors",
     "SbgFit",
+    "Series",
+    "Tenures",
     "TransactionLog",
+    "Validation",
+    "calibrate",
+    "calibrate_contracts",
     "contract_lives",
     "fit_bg_bb",
     "fit_bg_nbd",
@@ -69,8 +79,14 @@ __all__ = [
     "fit_pareto_nbd",
     "fit_sbg",
     "frequency_histogram",
+    "opportunity_cohort",
     "read_cdnow",
+    "read_contracts",
     "read_donations",
+    "read_survivors",
+    "read_transactions",
     "summarise",
+    "tenures_of_survivors",
     "transaction_log",
+    "weekly_cohort",
 ]

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nba_gym.calibration.contacts import WAIT, ContactLog
-from nba_gym.calibration.tables import refuse
+from nba_gym.calibration.transactions import refuse_rows
 from nba_gym.customer import kernel
 from nba_gym.customer.population import Population
 from nba_gym.errors import DataError, nearest
@@ -64,7 +64,7 @@ def campaign_of(log: ContactLog, scenario: Scenario) -> Campaign:
     given = log.table["action"]
     unknown = ~given.is_in(names)
     hint = nearest(str(given[int(unknown.arg_true()[0])]), names) if unknown.any() else ""
-    refuse(log.source, given, unknown, f"an action of {scenario.name}{hint}")
+    refuse_rows(log.source, given, unknown, f"an action of {scenario.name}{hint}")
     number = {name: i for i, name in enumerate(names)}
     actions = given.replace_strict(number, return_dtype=pl.Int64).to_numpy()
     who = (log.table["customer"].rank("dense") - 1).cast(pl.Int64).to_numpy()
@@ -72,7 +72,7 @@ def campaign_of(log: ContactLog, scenario: Scenario) -> Campaign:
     keys = pl.Series("date", who * (int(ages.max()) + 1) + ages)
     twice = ~keys.is_first_distinct()
     rule = f"the only one of the customer in its {scenario.period}"
-    refuse(log.source, log.table["date"], twice, rule)
+    refuse_rows(log.source, log.table["date"], twice, rule)
     n, wide = int(who.max()) + 1, len(names)
     at = who * wide + actions
 

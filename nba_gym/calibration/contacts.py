@@ -8,7 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from nba_gym.calibration.tables import read_columns, read_dates, refuse
+from nba_gym.calibration.reading import read_table
+from nba_gym.calibration.transactions import parsed_dates, refuse_rows
 from nba_gym.errors import DataError
 
 WAIT = "wait"
@@ -81,7 +82,7 @@ def read_contacts(
     columns = {"customer": customer, "date": date, "action": action, "outcome": outcome}
     given = {"responded": responded, "opted_out": opted_out, "since": since}
     columns |= {role: name for role, name in given.items() if name is not None}
-    table = read_columns(path, columns)
+    table = read_table(path, columns)
     return contact_log(table, date_format=date_format, source=Path(path).name)
 
 
@@ -114,13 +115,13 @@ def contact_log(
     if raw.height == 0:
         raise DataError(f"{source} must have at least one contact, got no rows")
     customer = raw["customer"].cast(pl.String)
-    refuse(source, raw["customer"], customer.is_null(), "given")
+    refuse_rows(source, raw["customer"], customer.is_null(), "given")
     actions = raw["action"].cast(pl.String).fill_null(WAIT)
     actions = pl.Series("action", actions.set(actions == "", WAIT))
     table = pl.DataFrame(
         {
             "customer": customer,
-            "date": _dates(source, raw["date"], date_format),
+            "date": parsed_dates(source, raw["date"], date_format),
             "action": actions,
             "bought": _amounts(source, raw["outcome"]) > 0.0,
         }
@@ -135,23 +136,17 @@ def _since(source: str, raw: pl.DataFrame, table: pl.DataFrame, date_format: str
     """Date of acquisition, one for each customer and not after a contact."""
     if "since" not in raw.columns:
         return table.select(since=pl.col("date").min().over("customer"))["since"]
-    since = _dates(source, raw["since"], date_format)
-    refuse(source, raw["since"], since > table["date"], "on or before the date of the contact")
+    since = parsed_dates(source, raw["since"], date_format)
+    refuse_rows(source, raw["since"], since > table["date"], "on or before the date of the contact")
     first = table.with_columns(since).select(pl.col("since").first().over("customer"))["since"]
-    refuse(source, raw["since"], since != first, "the same in all rows of a customer")
+    refuse_rows(source, raw["since"], since != first, "the same in all rows of a customer")
     return since
-
-
-def _dates(source: str, values: pl.Series, date_format: str) -> pl.Series:
-    days = read_dates(values, date_format)
-    refuse(source, values, days.is_null(), f"a date written as {date_format}")
-    return days
 
 
 def _amounts(source: str, values: pl.Series) -> pl.Series:
     amounts = values.cast(pl.Float64, strict=False)
-    refuse(source, values, ~amounts.is_finite().fill_null(value=False), "a finite number")
-    refuse(source, values, amounts < 0, ">= 0")
+    refuse_rows(source, values, ~amounts.is_finite().fill_null(value=False), "a finite number")
+    refuse_rows(source, values, amounts < 0, ">= 0")
     return amounts
 
 
@@ -160,6 +155,6 @@ def _flags(source: str, values: pl.Series, controls: pl.Series) -> pl.Series:
     flags = values.cast(pl.Float64, strict=False)
     nothing = values.is_null() | (values.cast(pl.String) == "").fill_null(value=False)
     flags = flags.set(controls & nothing, 0.0)
-    refuse(source, values, ~flags.is_in([0.0, 1.0]).fill_null(value=False), "0 or 1")
-    refuse(source, values, controls & (flags > 0), "0 where nobody was contacted")
+    refuse_rows(source, values, ~flags.is_in([0.0, 1.0]).fill_null(value=False), "0 or 1")
+    refuse_rows(source, values, controls & (flags > 0), "0 where nobody was contacted")
     return pl.Series(values.name, flags > 0)

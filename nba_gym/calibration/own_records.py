@@ -1,4 +1,4 @@
-"""From the transactions on your own disk to a world: read, fit, write, and compare.
+"""From the transactions on your own disk to a world: fit, write, and compare.
 
 What customers buy when they are left alone is all that transactions can teach. What a contact does
 to them cannot be learned from purchases alone: the effects of actions stay those of the world that
@@ -7,83 +7,33 @@ is extended, until randomised contacts say otherwise.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nba_gym.calibration.bg_nbd import BgNbdFit, fit_bg_nbd
-from nba_gym.calibration.gamma_gamma import GammaGammaFit, fit_gamma_gamma
-from nba_gym.calibration.histogram import frequency_histogram
+from nba_gym.calibration.cohort import Cohort, Unit, opportunity_cohort, weekly_cohort
+from nba_gym.calibration.gamma_gamma import GammaGammaFit
 from nba_gym.calibration.left_alone import (
     MOST_LANES,
     TOP,
     TRIALS,
-    WEEKS,
     LeftAlone,
+    Progress,
     fit_moments,
-    traits_of,
+    period_length,
+    quiet,
 )
-from nba_gym.calibration.tables import read_columns
-from nba_gym.calibration.transactions import (
-    CustomerSummary,
-    TransactionLog,
-    summarise,
-    transaction_log,
-)
-from nba_gym.errors import DataError, ScenarioError, check_least
+from nba_gym.calibration.models import PurchaseFit, PurchaseModel, purchase_model
+from nba_gym.calibration.saving import save_calibration
+from nba_gym.calibration.spend import fit_spend, measure_basket, spend_changes
+from nba_gym.calibration.transactions import TransactionLog
+from nba_gym.calibration.validation import Bar, Validation, validate
+from nba_gym.calibration.worlds import extended, for_everybody, scenario_text
+from nba_gym.errors import DataError, check_least
 from nba_gym.scenario import Scenario, load_scenario
-
-_REACH = 1.96
-
-
-def read_transactions(
-    path: str | Path,
-    *,
-    customer: str = "customer",
-    date: str = "date",
-    amount: str = "amount",
-    date_format: str = "%Y-%m-%d",
-) -> TransactionLog:
-    """Read a file of transactions, one a row.
-
-    Args:
-        path: A ``.csv`` or ``.parquet`` file.
-        customer: Column that names the customer.
-        date: Column of the date.
-        amount: Column of the amount, in currency, >= 0.
-        date_format: How dates are written where they are text.
-
-    Raises:
-        DataError: If the file cannot be read, a column is missing, or a value is none; it names the
-            column, the rule, the value and the row.
-    """
-    columns = {"customer": customer, "date": date, "amount": amount}
-    table = read_columns(path, columns)
-    return transaction_log(table, date_format=date_format, source=Path(path).name)
-
-
-@dataclass(frozen=True)
-class Bar:
-    """Customers with so many repeat purchases in the calibration period.
-
-    Attributes:
-        purchases: How many; the last bar is that many or more.
-        actual: Customers in the records.
-        fitted: Expected by the fitted model.
-        simulated: Expected among as many simulated customers who are left alone.
-        low: Lower end of where 19 of 20 such cohorts would lie.
-        high: Upper end.
-    """
-
-    purchases: int
-    actual: int
-    fitted: float
-    simulated: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -94,178 +44,242 @@ class Calibration:
         base: Name or file of the world that is extended.
         scenario: The fitted world.
         text: Its file.
-        purchases: Purchases and dropout, BG/NBD.
-        spend: Spend of repeat buyers, gamma-gamma; ``None`` if it cannot be fitted.
-        summary: The customers of the calibration period.
-        bars: Histogram of repeat purchases in the calibration period.
-        holdout: Repeat purchases after it: actual, fitted, simulated, low, high.
+        model: The model of buying and leaving.
+        purchases: Its estimates.
+        written: The four numbers that the scenario has instead, by simulated moments.
+        spend: Spend of repeat buyers, gamma-gamma; ``None`` if it was not written.
+        cohort: The customers of the calibration period.
+        validation: Simulated beside actual customers.
+        remarks: What else a reader must know.
     """
 
     base: str
     scenario: Scenario
     text: str
-    purchases: BgNbdFit
+    model: PurchaseModel
+    purchases: PurchaseFit
+    written: dict[str, float]
     spend: GammaGammaFit | None
-    summary: CustomerSummary
-    bars: tuple[Bar, ...]
-    holdout: dict[str, float]
+    cohort: Cohort
+    validation: Validation
+    remarks: tuple[str, ...]
+
+    @property
+    def bars(self) -> tuple[Bar, ...]:
+        """Histogram of repeat purchases in the calibration period."""
+        return self.validation.bars
+
+    @property
+    def holdout(self) -> dict[str, float]:
+        """Repeat purchases after it: actual, fitted, simulated, low, high."""
+        return self.validation.holdout
 
     def lines(self) -> list[str]:
         """For people: estimates, and actual beside fitted and simulated customers."""
-        fit = self.purchases
+        fit, cohort = self.purchases, self.cohort
         told = [
-            f"BG/NBD of {fit.n_customers:,} customers in {self.summary.calibration_weeks} weeks: "
-            f"r {fit.r:.3f}, alpha {fit.alpha:.3f}, a {fit.a:.3f}, b {fit.b:.3f}, "
+            f"{self.model.title} of {fit.n_customers:,} customers in {cohort.calibration} "
+            f"{cohort.unit}s: {numbers_told(self.model.estimates(fit))}, "
             f"log-likelihood {fit.log_likelihood:.2f}",
-            "repeat purchases  actual   BG/NBD  simulated  95 % of such cohorts",
+            f"written into the world, by simulated moments: {numbers_told(self.written)}",
         ]
+        if self.spend is not None:
+            told.append(spend_told(self.spend, self.scenario.currency))
+        told.append(
+            f"repeat purchases  actual {self.model.title:>10}  simulated  95 % of such cohorts"
+        )
         for bar in self.bars:
             more = "+" if bar.purchases == TOP else " "
             told.append(
-                f"{bar.purchases:>15}{more} {bar.actual:>8,} {bar.fitted:>8,.0f} "
+                f"{bar.purchases:>15}{more} {bar.actual:>8,} {bar.fitted:>10,.0f} "
                 f"{bar.simulated:>10,.0f}  {bar.low:,.0f} to {bar.high:,.0f}"
             )
-        if self.summary.holdout_weeks > 0:
+        if cohort.holdout > 0:
             after = self.holdout
             told.append(
-                f"{'held out':>16} {after['actual']:>8,.0f} {after['fitted']:>8,.0f} "
+                f"{'held out':>16} {after['actual']:>8,.0f} {after['fitted']:>10,.0f} "
                 f"{after['simulated']:>10,.0f}  {after['low']:,.0f} to {after['high']:,.0f}"
             )
-        return [
-            *told,
-            "What contacts do cannot be learned from transactions: effects of actions are those of "
-            f"{self.base}.",
-        ]
+        return [*told, *self.remarks]
 
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write ``scenario.toml`` and ``calibration.json``; returns their paths."""
-        target = Path(folder)
-        if target.exists() and not target.is_dir():
-            raise DataError(f"folder must be a folder, got the file {str(folder)!r}")
-        target.mkdir(parents=True, exist_ok=True)
-        record = {
+    def record(self) -> dict[str, Any]:
+        """All numbers, for ``calibration.json``."""
+        spend = self.spend
+        return {
             "base": self.base,
-            "customers": self.summary.n_customers,
-            "calibration_weeks": self.summary.calibration_weeks,
-            "holdout_weeks": self.summary.holdout_weeks,
-            "bg_nbd": asdict(self.purchases),
-            "gamma_gamma": None if self.spend is None else asdict(self.spend),
+            "model": self.model.name,
+            "customers": self.cohort.n_customers,
+            f"calibration_{self.cohort.unit}s": self.cohort.calibration,
+            f"holdout_{self.cohort.unit}s": self.cohort.holdout,
+            self.model.name.replace("-", "_"): asdict(self.purchases),  # pyright: ignore
+            "written": self.written,
+            "gamma_gamma": None if spend is None else asdict(spend),
             "histogram": [asdict(bar) for bar in self.bars],
             "holdout": self.holdout,
+            "remarks": list(self.remarks),
         }
-        paths = [target / "scenario.toml", target / "calibration.json"]
-        paths[0].write_text(self.text)
-        paths[1].write_text(json.dumps(record, indent=2) + "\n")
-        return paths
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write ``scenario.toml``, ``calibration.json`` and ``report.html``; returns their paths.
+
+        Raises:
+            DataError: If the folder is a file.
+            MissingExtraError: If matplotlib, which draws the report, is not installed.
+        """
+        from nba_gym.calibration.page import purchase_page
+
+        return save_calibration(folder, self.text, self.record(), lambda: purchase_page(self))
+
+
+def numbers_told(numbers: Mapping[str, float]) -> str:
+    """Estimates for people."""
+    return ", ".join(f"{name} {number:.3f}" for name, number in numbers.items())
+
+
+def spend_told(fit: GammaGammaFit, currency: str) -> str:
+    """Gamma-gamma for people."""
+    return (
+        f"gamma-gamma of {fit.n_customers:,} repeat buyers: p {fit.p:.2f}, q {fit.q:.2f}, "
+        f"v {fit.v:.2f}; mean purchase {fit.mean_spend:.2f} {currency}"
+    )
 
 
 def calibrate(
     log: TransactionLog,
-    base: str = "retail",
+    base: str | None = None,
     *,
+    model: str = "bg-nbd",
     weeks: int | None = None,
+    opportunity: Unit = "year",
+    opportunities: int | None = None,
     name: str = "own",
     seed: int = 0,
     trials: int = TRIALS,
+    progress: Progress = quiet,
 ) -> Calibration:
-    """Fit a world's purchases and dropout to transactions.
+    """Fit a world's purchases, dropout and spend to transactions.
 
     Args:
         log: The transactions.
-        base: World that is extended, a preset name or file. It must count purchases, and let
-            customers leave after one.
+        base: World that is extended, a preset name or file. For BG/NBD and Pareto/NBD it must count
+            purchases, for BG/BB have one choice a period of the opportunity's length. By default
+            ``retail``, for BG/BB ``donors``.
+        model: ``bg-nbd`` (leaves after a purchase), ``pareto-nbd`` (leaves at any time) or
+            ``bg-bb`` (buys at opportunities, leaves between them).
         weeks: Calibration period; what follows is held out. By default half of the log.
+        opportunity: Length of an opportunity of BG/BB.
+        opportunities: Calibration period of BG/BB; by default half of the log.
         name: Name of the new world.
         seed: Seed of the customers who are simulated beside the actual ones.
         trials: Worlds tried by the fit, at most.
+        progress: Told how far it is.
 
     Raises:
         DataError: If there is too little to fit.
-        ScenarioError: If the base cannot be fitted in this way.
+        ScenarioError: If the base cannot carry the model.
+        PolicyError: If a setting is unknown or too small.
 
-    Source: BG/NBD, Fader, Hardie & Lee (2005); see ``bg_nbd``.
+    Source: ``bg_nbd``, ``pareto_nbd``, ``bg_bb``, ``gamma_gamma``; simulated moments in
+    ``left_alone``.
     """
     check_least(1, trials=trials)
+    kind = purchase_model(model)
+    base = kind.base if base is None else base
     world = load_scenario(base)
-    if world.tabular or world.purchase.process != "counted" or not world.leaving.purchase_scale:
-        raise ScenarioError(
-            "base must count purchases (purchase.process) and let customers leave after them "
-            f"(leaving.purchase_scale), got {world.name!r}"
-        )
-    summary = summarise(log, weeks or max(1, int(log.n_days / 14)))
-    fit = fit_bg_nbd(summary.frequency, summary.recency, summary.age)
-    length = WEEKS[world.period]
-    traits = fit_moments(world, summary, fit, seed, trials)
-    scenario = load_scenario(world, {"name": name} | traits_of(traits, length))
-    people = LeftAlone(scenario, summary, MOST_LANES, seed + 1, holdout=True)
+    cohort = _cohort(log, kind, weeks, opportunity, opportunities)
+    kind.check_base(world, cohort)
+    progress(f"maximum likelihood, {kind.title}", 0, 0)
+    fit = kind.fit(cohort)
+    length = period_length(world, cohort.unit)
+
+    def buying(numbers: list[float]) -> dict[str, Any]:
+        return for_everybody(world, kind.changes(numbers, length))
+
+    start = np.array(list(kind.estimates(fit).values()))
+    numbers = fit_moments(
+        world, cohort, start, buying, seed=seed, trials=trials, progress=progress
+    ).tolist()
+    changes = buying(numbers)
+    spend, missing = fit_spend(cohort)
+    if spend is not None:
+        progress("spend", 0, 0)
+        fitted = load_scenario(world, changes)
+        basket = measure_basket(fitted, cohort, seed)
+        changes |= for_everybody(world, spend_changes(spend, basket))
+    scenario = load_scenario(world, {"name": name} | changes)
+    progress("validation", 0, 0)
+    people = LeftAlone(scenario, cohort, MOST_LANES, seed + 1, holdout=True)
     return Calibration(
         base=base,
         scenario=scenario,
-        text=_scenario_text(base, name, fit, traits, length),
+        text=scenario_text(extended(base), name, changes, _head(base, kind, fit, spend)),
+        model=kind,
         purchases=fit,
-        spend=_fit_spend(summary),
-        summary=summary,
-        bars=_bars(summary, fit, people.within),
-        holdout=_holdout(summary, fit, people.after),
+        written=dict(zip(kind.parameters, numbers, strict=True)),
+        spend=spend,
+        cohort=cohort,
+        validation=validate(cohort, fit, people, spend=spend is not None),
+        remarks=_remarks(base, world, kind, changes, missing),
     )
 
 
-def _scenario_text(
-    base: str, name: str, fit: BgNbdFit, numbers: NDArray[np.float64], weeks: float
-) -> str:
-    purchase, leaving = traits_of(numbers, weeks).values()
-    return (
-        f"# {base} with purchases and dropout of {fit.n_customers:,} customers, by simulated\n"
-        f"# moments from BG/NBD: r {fit.r:.3f}, alpha {fit.alpha:.3f}, a {fit.a:.3f}, "
-        f"b {fit.b:.3f};\n"
-        "# what actions do to them is still that of the world it extends\n"
-        f"extends = {json.dumps(base)}\nname = {json.dumps(name)}\n\n[traits]\n"
-        f'purchase = {{ family = "gamma", shape = {purchase["shape"]!r}, '
-        f"rate = {purchase['rate']!r} }}\n"
-        f'leaving = {{ family = "beta", a = {leaving["a"]!r}, b = {leaving["b"]!r} }}\n'
-    )
+def _cohort(
+    log: TransactionLog,
+    kind: PurchaseModel,
+    weeks: int | None,
+    opportunity: Unit,
+    opportunities: int | None,
+) -> Cohort:
+    """The customers as the model sees them."""
+    if log.n_customers < 2:
+        raise DataError("customers must be at least 2 to see how they differ, got 1")
+    if kind.name == "bg-bb":
+        return opportunity_cohort(log, opportunity, opportunities)
+    return weekly_cohort(log, weeks)
 
 
-def _fit_spend(summary: CustomerSummary) -> GammaGammaFit | None:
-    spent = (summary.frequency > 0) & (summary.mean_spend > 0)
-    try:
-        return fit_gamma_gamma(summary.frequency[spent], summary.mean_spend[spent])
-    except DataError:  # too few repeat buyers, or all spend the same
-        return None
+def _head(
+    base: str, kind: PurchaseModel, fit: PurchaseFit, spend: GammaGammaFit | None
+) -> list[str]:
+    """Comment at the head of the scenario file."""
+    told = [
+        f"{base} with purchases and dropout of {fit.n_customers:,} customers, by simulated moments",
+        f"from {kind.title}: {numbers_told(kind.estimates(fit))};",
+    ]
+    if spend is not None:
+        told.append(f"spend from gamma-gamma: {numbers_told(kind_of_spend(spend))};")
+    return [*told, "what actions do to them is still that of the world it extends"]
 
 
-def _bars(summary: CustomerSummary, fit: BgNbdFit, within: NDArray[np.float64]) -> tuple[Bar, ...]:
-    n = summary.n_customers
-    actual = frequency_histogram(summary.frequency, top=TOP)
-    fitted = fit.expected_histogram(summary.age, top=TOP)
-    share = frequency_histogram(within, top=TOP) / len(within)
-    # the spread of a cohort as large as the actual one, and of the simulated mean itself
-    spread = _REACH * np.sqrt(share * (1.0 - share) * n * (1.0 + n / len(within)))
-    return tuple(
-        Bar(
-            purchases=x,
-            actual=int(actual[x]),
-            fitted=float(fitted[x]),
-            simulated=float(n * share[x]),
-            low=float(max(0.0, n * share[x] - spread[x])),
-            high=float(min(n, n * share[x] + spread[x])),
+def kind_of_spend(fit: GammaGammaFit) -> dict[str, float]:
+    """Estimates of gamma-gamma by name."""
+    return {"p": fit.p, "q": fit.q, "v": fit.v}
+
+
+def _remarks(
+    base: str, world: Scenario, kind: PurchaseModel, changes: Mapping[str, Any], missing: str
+) -> tuple[str, ...]:
+    """What a reader must know besides the numbers."""
+    found = [missing] if missing else []
+    leaving = world.leaving
+    if kind.by_period and (leaving.purchase_scale or leaving.period_scale != 1.0):
+        found.append(
+            f"Customers of {base} left otherwise: leaving.period_scale is now 1 and "
+            "leaving.purchase_scale 0."
         )
-        for x in range(TOP + 1)
+    own = sorted({path.split(".")[1] for path in changes if path.startswith("personas.")})
+    if own:
+        found.append(
+            f"Personas of {base} with traits of their own ({', '.join(own)}) now have those of "
+            "everybody: the fit cannot tell them apart."
+        )
+    if changes.get("purchase.transaction_shape") == 0.0:
+        found.append(
+            f"Prices of needs in {base} alone differ more than one customer's purchases did, so "
+            "purchases vary by need only."
+        )
+    found.append(
+        "What contacts do cannot be learned from transactions: effects of actions are those of "
+        f"{base}."
     )
-
-
-def _holdout(
-    summary: CustomerSummary, fit: BgNbdFit, after: NDArray[np.float64]
-) -> dict[str, float]:
-    n = summary.n_customers
-    ahead = fit.expected_future_purchases(
-        summary.holdout_weeks, summary.frequency, summary.recency, summary.age
-    )
-    mean, spread = float(after.mean()), float(after.std()) * np.sqrt(n * (1.0 + n / len(after)))
-    return {
-        "actual": float(summary.holdout_frequency.sum()),
-        "fitted": float(ahead.sum()),
-        "simulated": n * mean,
-        "low": n * mean - _REACH * spread,
-        "high": n * mean + _REACH * spread,
-    }
+    return tuple(found)

@@ -16,13 +16,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nba_gym.calibration.special import FloatArray, IntArray
-from nba_gym.calibration.tables import read_dates, refuse
 from nba_gym.errors import DataError
 
 COLUMNS = ("customer", "date", "amount")
 """What a table of transactions must have."""
 
 DAYS_PER_WEEK = 7
+_FIRST_DAY = date(1900, 1, 1).toordinal() - date(1970, 1, 1).toordinal()
+_LAST_DAY = date(2100, 12, 31).toordinal() - date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +104,8 @@ def transaction_log(
         The log, with days counted from the first transaction.
 
     Raises:
-        DataError: If a column is missing, there is no row, or a value is missing, not a date, not
-            a number or negative. It names the first such row, counted from 1.
+        DataError: If a column is missing, there is no row, or a value is missing, not a date from
+            1900 to 2100, not a number or negative. It names the first such row, counted from 1.
     """
     try:
         raw = pl.DataFrame(columns)
@@ -117,12 +118,13 @@ def transaction_log(
     if raw.height == 0:
         raise DataError(f"{source} must have at least one transaction, got no rows")
     customer = raw["customer"].cast(pl.String)
-    refuse(source, raw["customer"], customer.is_null(), "given")
-    day = read_dates(raw["date"], date_format)
-    refuse(source, raw["date"], day.is_null(), f"a date written as {date_format}")
+    refuse_rows(source, raw["customer"], customer.is_null(), "given")
+    day = parsed_dates(source, raw["date"], date_format)
     amount = raw["amount"].cast(pl.Float64, strict=False)
-    refuse(source, raw["amount"], ~amount.is_finite().fill_null(value=False), "a finite number")
-    refuse(source, raw["amount"], amount < 0, ">= 0")
+    refuse_rows(
+        source, raw["amount"], ~amount.is_finite().fill_null(value=False), "a finite number"
+    )
+    refuse_rows(source, raw["amount"], amount < 0, ">= 0")
     number = day.cast(pl.Int32)  # polars counts dates in days since 1970-01-01
     first = int(number.to_numpy().min())
     table = pl.DataFrame({"customer": customer, "day": number - first, "amount": amount})
@@ -186,3 +188,43 @@ def _customers(transactions: pl.DataFrame, last_day: int) -> pl.DataFrame:
         mean_spend=pl.col("amount").filter(repeat).mean().fill_null(float("nan")),
         holdout_frequency=(~calibration).sum(),
     )
+
+
+def parsed_dates(
+    source: str, values: pl.Series, date_format: str, *, empty: pl.Series | None = None
+) -> pl.Series:
+    """Dates of a column of dates, times or text.
+
+    Args:
+        source: What the table is called in an error message.
+        values: The column.
+        date_format: How dates are written where they are text.
+        empty: Rows that may be without a date; none by default.
+
+    Raises:
+        DataError: At the first row that is no date, or one before 1900 or after 2100.
+    """
+    if values.dtype == pl.Date or values.dtype == pl.Datetime:  # noqa: PLR1714
+        day = values.cast(pl.Date, strict=False)
+    else:
+        day = values.cast(pl.String).str.to_date(date_format, strict=False)
+    wrong = day.is_null() if empty is None else day.is_null() & ~empty
+    refuse_rows(source, values, wrong, f"a date written as {date_format}")
+    number = day.to_physical()
+    far = ((number < _FIRST_DAY) | (number > _LAST_DAY)).fill_null(value=False)
+    refuse_rows(source, values, far, "a date from 1900 to 2100")
+    return day
+
+
+def refuse_rows(source: str, values: pl.Series, broken: pl.Series, rule: str) -> None:
+    """Refuse a column at the first row whose value breaks a rule.
+
+    Raises:
+        DataError: With the column, the rule, the value and the row, counted from 1.
+    """
+    rows = broken.arg_true()
+    if len(rows) > 0:
+        row = int(rows[0])
+        raise DataError(
+            f"{values.name} must be {rule}, got {values[row]!r} (row {row + 1} of {source})"
+        )

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba_gym.arithmetic import exp, indicator, round_money
+from nba_gym.arithmetic import exp, indicator, larger, round_money
 from nba_gym.compiled import scalar, sequence, stage
 from nba_gym.customer.leaving import leaving_probability, patience_left, runs_out
-from nba_gym.customer.luck import answer_luck, draw_buyer_luck, draw_service_luck
+from nba_gym.customer.luck import (
+    answer_luck,
+    draw_buyer_luck,
+    draw_courtship_luck,
+    draw_service_luck,
+)
+from nba_gym.customer.pipeline import stage_move
 from nba_gym.customer.places import (
+    ACT_GIFT,
+    ACT_OFFER,
     ACT_RETAIN,
     ACT_SERVICE,
     ALIVE,
@@ -31,12 +39,18 @@ from nba_gym.customer.places import (
     LUCK_SIGNAL,
     LUCK_SOLVE,
     LUCK_SPEND,
+    LUCK_STAGE,
     LUCK_VISIT,
+    LUCK_VOLUNTEER,
     NEED,
     NOTICED,
+    P_ADVANCE_NOTICED,
+    P_ADVANCE_QUIET,
     P_ARRIVAL,
     P_BASKET,
+    P_BUY,
     P_DROPOUT,
+    P_LEAVE,
     P_NOTICE,
     P_OPT_OUT,
     P_PROBLEM,
@@ -44,6 +58,8 @@ from nba_gym.customer.places import (
     P_RESPOND,
     P_SIGNAL,
     P_VISIT,
+    P_VOLUNTEER_NOTICED,
+    P_VOLUNTEER_QUIET,
     PATIENCE,
     PROBLEM,
     PROBLEM_AFTER,
@@ -88,7 +104,10 @@ from nba_gym.records.places import (
     RESPONDED,
     SIGNAL,
     SOLVED,
+    STAGE,
+    STAGE_MOVE,
     VISIT,
+    VOLUNTEERED,
 )
 from nba_gym.scenario.parameters import NEED_PRICE, VISIT_SHARE, Array, World
 
@@ -120,6 +139,8 @@ def draw_events(
     _draw_cancellation(table, world, width)
     _draw_service(table, kept, identity, width)
     _draw_problem(table, kept, world, width)
+    if world.appointment > 0.0:
+        _keep_appointments(table, world, width)
     below = 0.0
     for c in range(n_channels):
         share = channels[c, VISIT_SHARE]
@@ -129,6 +150,9 @@ def draw_events(
     for k in range(n_needs):
         _draw_need(table, need_block(table, k), k, width)
     _draw_answers(table, kept, identity, world, n_needs, width)
+    if world.stages > 0.0 or world.volunteer_scale > 0.0:
+        draw_courtship_luck(table, kept, identity, width)
+        _draw_courtship(table, kept, world, width)
 
 
 @stage
@@ -189,6 +213,7 @@ def _draw_purchases(
 def _draw_buyers(table: Array, purse: Array, counted: float, width: int) -> None:
     for j in range(used(width)):
         chance = purchase_probability(table[TOTAL + j], counted)
+        table[P_BUY + j] = chance
         table[PURCHASES + j] = indicator(table[LUCK_BUY + j] < chance)
         table[NEED_BOUGHT + j] = -1.0
         purse[LIST_SPEND + j] = 0.0
@@ -250,8 +275,10 @@ def _choose_need(table: Array, purse: Array, born: Array, needs: Array, j: int) 
         below += weight
     table[NEED_BOUGHT + j] = np.float32(chosen)
     purse[LIST_SPEND + j] = born[SPEND_LEVEL + j] * needs[chosen, NEED_PRICE] * table[PURCHASES + j]
-    deal = table[NOTICED + j] * table[ACT_DISCOUNT + j] * need_block(table, chosen)[ACT_NEED + j]
-    table[REDEEMED + j] = indicator(deal > 0.0)
+    spoken_to = table[NOTICED + j] * need_block(table, chosen)[ACT_NEED + j]
+    table[REDEEMED + j] = indicator(spoken_to * table[ACT_DISCOUNT + j] > 0.0)
+    if spoken_to * table[ACT_OFFER + j] > 0.0:
+        purse[LIST_SPEND + j] *= table[ACT_GIFT + j]
 
 
 @stage
@@ -266,6 +293,7 @@ def _draw_leaving(table: Array, kept: Array, born: Array, world: World, width: i
         bound = contract * indicator(kept[COMMITMENT + j] > 0.0)
         free = kept[ALIVE + j] * (1.0 - bound)
         chance = leaving_probability(scale, base, born[LEAVING_PROPENSITY + j], added, free)
+        table[P_LEAVE + j] = chance
         stays = 1.0 - chance
         goes = runs_out(kept[PATIENCE + j], stays)
         kept[PATIENCE + j] = patience_left(kept[PATIENCE + j], stays, goes)
@@ -308,6 +336,31 @@ def _draw_problem(table: Array, kept: Array, world: World, width: int) -> None:
         table[VISIT + j] = 0.0
         table[BASKET + j] = 0.0
         table[BASKET_SUM + j] = 0.0
+
+
+@stage
+def _keep_appointments(table: Array, world: World, width: int) -> None:
+    """Who bought comes in, at least with the probability of an appointment."""
+    appointment = world.appointment
+    for j in range(used(width)):
+        booked = appointment * indicator(table[PURCHASES + j] > 0.0)
+        table[P_VISIT + j] = larger(table[P_VISIT + j], booked)
+
+
+@stage
+def _draw_courtship(table: Array, kept: Array, world: World, width: int) -> None:
+    """Where a prospect moves in the pipeline, and who gives time."""
+    cool = world.cool
+    for j in range(used(width)):
+        noticed = table[NOTICED + j] > 0.0
+        loud, quiet = table[P_ADVANCE_NOTICED + j], table[P_ADVANCE_QUIET + j]
+        advances = loud if noticed else quiet
+        cools = 0.0 if noticed else cool
+        cools *= indicator(kept[STAGE + j] > 0.0)
+        table[STAGE_MOVE + j] = stage_move(table[LUCK_STAGE + j], advances, cools)
+        loud, quiet = table[P_VOLUNTEER_NOTICED + j], table[P_VOLUNTEER_QUIET + j]
+        chance = loud if noticed else quiet
+        table[VOLUNTEERED + j] = indicator(table[LUCK_VOLUNTEER + j] < chance)
 
 
 @stage

@@ -283,7 +283,7 @@ def _begin_lane(tile: Tile, j: int, state: State, rules: Rules) -> None:
         n_needs,
         n_channels,
     )
-    begin_history(tile.table, tile.kept, tile.bits, j, n_needs, n_channels)
+    begin_history(tile.table, tile.kept, tile.bits, rules.world[0], j, n_needs, n_channels)
     state.ended[tile.first + j] = 0
 
 

@@ -37,12 +37,15 @@ from nba_gym.customer.relationship import (
 from nba_gym.lanes import need_block, need_kept, used
 from nba_gym.records.places import (
     ACT_DISCOUNT,
+    ACT_INBOUND,
     ACT_INFORM,
     ACT_NEED,
     NEED_BOUGHT,
     OPEN_BASKET,
     PURCHASES,
     SENT,
+    VISITING,
+    VOLUNTEERED,
 )
 from nba_gym.scenario.parameters import Array, World
 
@@ -62,7 +65,8 @@ def _update_loyalty(table: Array, kept: Array, born: Array, world: World, width:
     by_purchase, by_solution = world.gain_purchase, world.gain_solution
     by_care, by_information = world.gain_care, world.gain_information
     by_irrelevance, by_pressure = world.loss_irrelevance, world.loss_pressure
-    by_problem = world.loss_problem
+    by_problem, by_silence = world.loss_problem, world.loss_silence
+    by_volunteering = world.gain_volunteering
     for j in range(used(width)):
         noticed, relevance = table[NOTICED + j], table[RELEVANCE + j]
         basket = indicator(kept[OPEN_BASKET + j] > 0.0)
@@ -71,21 +75,25 @@ def _update_loyalty(table: Array, kept: Array, born: Array, world: World, width:
             by_solution,
             by_care,
             by_information,
+            by_volunteering,
             indicator(table[PURCHASES + j] > 0.0),
             table[PROBLEM_SOLVED + j],
             noticed * table[ACT_CARE + j],
             noticed * table[ACT_INFORM + j],
             relevance,
+            table[VOLUNTEERED + j],
         )
         loss = loyalty_loss(
             by_irrelevance,
             by_pressure,
             by_problem,
+            by_silence,
             table[SENT + j] * table[ACT_INTRUSIVENESS + j],
             relevance,
             born[TOLERANCE + j],
             noticed * table[ACT_PRESSURE + j] * basket,
             kept[PROBLEM + j],
+            indicator(kept[VISITING + j] > 0.0) * (1.0 - table[ACT_INBOUND + j]),
         )
         kept[LOYALTY + j] = update_loyalty(
             kept[LOYALTY + j], born[BASELINE_LOYALTY + j], drift, gain, loss

@@ -13,6 +13,8 @@ from nba_gym.customer.places import (
     LUCK_REFERRAL,
     LUCK_SOLVE,
     LUCK_SPEND,
+    LUCK_STAGE,
+    LUCK_VOLUNTEER,
 )
 from nba_gym.lanes import LANES, need_block, row, used
 from nba_gym.randomness import WORDS, philox, uniform_single
@@ -27,7 +29,7 @@ CUSTOMER_ROW = LANES
 
 CUSTOMER_BLOCKS = 2
 """Blocks of the generator that are drawn for every customer, in the order of their places."""
-_BUYER_BLOCK, _SERVICE_BLOCK = np.uint64(2), np.uint64(3)
+_BUYER_BLOCK, _SERVICE_BLOCK, _COURTSHIP_BLOCK = np.uint64(2), np.uint64(3), np.uint64(4)
 _FIRST_NEED_BLOCK, _FIRST_ANSWER_BLOCK = np.uint64(8), np.uint64(16)
 _WORDS = np.uint64(WORDS)
 
@@ -93,6 +95,16 @@ def draw_service_luck(table: Array, kept: Array, identity: Array, j: int) -> Non
     w0, w1, _, _ = _words(row(kept, TENURE), identity, _SERVICE_BLOCK, j)
     table[LUCK_READING + j] = uniform_single(w0)
     table[LUCK_SOLVE + j] = uniform_single(w1)
+
+
+@stage
+def draw_courtship_luck(table: Array, kept: Array, identity: Array, width: int) -> None:
+    """Draw what only a pipeline and volunteering need, for every lane."""
+    tenure = row(kept, TENURE)
+    for j in range(used(width)):
+        w0, w1, _, _ = _words(tenure, identity, _COURTSHIP_BLOCK, j)
+        table[LUCK_STAGE + j] = uniform_single(w0)
+        table[LUCK_VOLUNTEER + j] = uniform_single(w1)
 
 
 @scalar

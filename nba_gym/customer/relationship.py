@@ -12,21 +12,24 @@ def loyalty_gain(
     by_solution: float,
     by_care: float,
     by_information: float,
+    by_volunteering: float,
     purchased: float,
     solved: float,
     care: float,
     information: float,
     relevance: float,
+    volunteered: float,
 ) -> float:
     """Equation 12a: share of the distance to full loyalty that is won in a period, >= 0.
 
-    Needs met, problems solved, care, and relevant information.
+    Needs met, problems solved, care, relevant information, and time given.
     """
     return (
         by_purchase * purchased
         + by_solution * solved
         + by_care * care
         + by_information * information * relevance
+        + by_volunteering * volunteered
     )
 
 
@@ -35,31 +38,36 @@ def loyalty_loss(
     by_irrelevance: float,
     by_pressure: float,
     by_problem: float,
+    by_silence: float,
     intrusion: float,
     relevance: float,
     tolerance: float,
     pressure: float,
     problem: float,
+    unanswered: float,
 ) -> float:
     """Equation 12b: share of loyalty that is lost in a period, >= 0.
 
     Irrelevant contact, ``intrusiveness * (1 - r) / tau``; pressure right after an abandoned basket;
-    and an unsolved problem.
+    an unsolved problem; and a visit that nobody answers.
 
     Args:
         by_irrelevance: Coefficient; 0 switches the mechanism off.
         by_pressure: Coefficient.
         by_problem: Coefficient.
+        by_silence: Coefficient.
         intrusion: Intrusiveness of the contact, 0 without one.
         relevance: r [0, 1].
         tolerance: tau > 0.
         pressure: Pressure of a noticed action while a basket is open, else 0.
         problem: 1 while a problem is open.
+        unanswered: 1 if the customer is here and waits in vain.
     """
     return (
         by_irrelevance * intrusion * (1.0 - relevance) / tolerance
         + by_pressure * pressure
         + by_problem * problem
+        + by_silence * unanswered
     )
 
 

@@ -14,14 +14,17 @@ from nba_gym.arithmetic import indicator, larger, log
 from nba_gym.compiled import sequence, stage
 from nba_gym.customer.leaving import discontent, leaving_probability, wake_up
 from nba_gym.customer.needs import arrival_probability, signal_probability
+from nba_gym.customer.pipeline import advance_probability, stage_gap
 from nba_gym.customer.places import (
     ACT_ATTENTION,
+    ACT_INVITE,
     ACT_LOG_PRICE,
     ACT_OFFER,
     ACT_PRESSURE,
     ACT_REACH,
     ACT_RESPONSE_BASE,
     ACT_RESPONSE_SLOPE,
+    ACT_STRENGTH,
     ALIVE,
     ARRIVAL_RATE,
     AWARENESS,
@@ -31,6 +34,8 @@ from nba_gym.customer.places import (
     LOG_REFERENCE,
     LOYALTY,
     NEED,
+    P_ADVANCE_NOTICED,
+    P_ADVANCE_QUIET,
     P_ARRIVAL,
     P_BASKET,
     P_DROPOUT,
@@ -41,6 +46,8 @@ from nba_gym.customer.places import (
     P_RESPOND,
     P_SIGNAL,
     P_VISIT,
+    P_VOLUNTEER_NOTICED,
+    P_VOLUNTEER_QUIET,
     PRICE_SENSITIVITY,
     PROBLEM,
     PURCHASE_PROPENSITY,
@@ -50,6 +57,7 @@ from nba_gym.customer.places import (
     SEASON_UTILITY,
     STRAIN,
     STRONGEST_NEED,
+    STRONGEST_STAGED,
     TOLERANCE,
     UNHAPPY,
     UTILITY_NOTICED,
@@ -70,9 +78,20 @@ from nba_gym.customer.service import (
     referral_probability,
     visit_probability,
 )
+from nba_gym.customer.volunteering import volunteer_probability
 from nba_gym.lanes import need_block, need_born, need_kept, used
-from nba_gym.records.places import ACT_NEED, ACT_OUTBOUND, COMMITMENT, OPEN_BASKET
-from nba_gym.scenario.parameters import Array, World
+from nba_gym.records.places import (
+    ACT_NEED,
+    ACT_OUTBOUND,
+    COMMITMENT,
+    FREQUENCY,
+    OPEN_BASKET,
+    STAGE,
+)
+from nba_gym.scenario.parameters import NEED_OWNED, NEED_STAGED, Array, World
+
+NOT_FOR_SALE = 1000.0
+"""Utility taken from what only owners buy; nothing is left of the odds."""
 
 
 @sequence
@@ -81,6 +100,7 @@ def respond(
     kept: Array,
     born: Array,
     excitation: Array,
+    needs: Array,
     world: World,
     n_needs: int,
     width: int,
@@ -96,6 +116,70 @@ def respond(
         kept_need, born_need = need_kept(kept, k), need_born(born, k)
         _expect_need(
             table, need_block(table, k), kept, kept_need, born, born_need, world, k, n_needs, width
+        )
+    if world.stages > 0.0:
+        for k in range(n_needs):
+            staged, owned = needs[k, NEED_STAGED], needs[k, NEED_OWNED]
+            of_need, kept_need = need_block(table, k), need_kept(kept, k)
+            _hold_back(table, of_need, kept, kept_need, world, staged, owned, k, width)
+        _expect_advance(table, kept, world, width)
+    if world.volunteer_scale > 0.0:
+        _expect_volunteering(table, kept, world, width)
+
+
+@stage
+def _hold_back(
+    table: Array,
+    of_need: Array,
+    kept: Array,
+    kept_need: Array,
+    world: World,
+    staged: float,
+    owned: float,
+    k: int,
+    width: int,
+) -> None:
+    """What is missing on the way to a need that is bought through the pipeline, or by owners."""
+    last, by_stage = world.stages, world.by_stage
+    in_pipeline, for_owners = np.float32(staged), np.float32(owned)
+    first = k == 0
+    for j in range(used(width)):
+        gap = in_pipeline * stage_gap(by_stage, last - kept[STAGE + j])
+        gap += for_owners * indicator(kept[FREQUENCY + j] <= 0.0) * NOT_FOR_SALE
+        of_need[UTILITY_QUIET + j] -= gap
+        of_need[UTILITY_NOTICED + j] -= gap
+        strongest = table[STRONGEST_STAGED + j]
+        strongest = 0.0 if first else strongest
+        table[STRONGEST_STAGED + j] = larger(strongest, in_pipeline * kept_need[NEED + j])
+
+
+@stage
+def _expect_advance(table: Array, kept: Array, world: World, width: int) -> None:
+    last, scale, base = world.stages, world.advance_scale, world.advance_base
+    by_need, by_contact = world.advance_need, world.advance_contact
+    for j in range(used(width)):
+        possible = kept[ALIVE + j] * indicator(kept[STAGE + j] < last)
+        strongest = table[STRONGEST_STAGED + j]
+        push = table[ACT_STRENGTH + j] * table[RELEVANCE + j]
+        table[P_ADVANCE_QUIET + j] = advance_probability(
+            scale, base, by_need, by_contact, strongest, 0.0, possible
+        )
+        table[P_ADVANCE_NOTICED + j] = advance_probability(
+            scale, base, by_need, by_contact, strongest, push, possible
+        )
+
+
+@stage
+def _expect_volunteering(table: Array, kept: Array, world: World, width: int) -> None:
+    scale, base = world.volunteer_scale, world.volunteer_base
+    by_loyalty, by_invitation = world.volunteer_loyalty, world.volunteer_invitation
+    for j in range(used(width)):
+        loyalty, alive, invited = kept[LOYALTY + j], kept[ALIVE + j], table[ACT_INVITE + j]
+        table[P_VOLUNTEER_QUIET + j] = volunteer_probability(
+            scale, base, by_loyalty, by_invitation, loyalty, 0.0, alive
+        )
+        table[P_VOLUNTEER_NOTICED + j] = volunteer_probability(
+            scale, base, by_loyalty, by_invitation, loyalty, invited, alive
         )
 
 

@@ -72,7 +72,7 @@ def live_one_period(
     # 3. respond: what is this action, and how likely is everything now?
     look_up(table, kept, born, rules.cards, rules.season_cards, tray, n_needs, width)
     fetch_some(ahead)
-    respond(table, kept, born, rules.excitation, world, n_needs, width)
+    respond(table, kept, born, rules.excitation, rules.needs, world, n_needs, width)
 
     # 4. draw: what happens, given this customer's luck?
     fetch_some(ahead)
@@ -101,7 +101,9 @@ def live_one_period(
     fetch_some(ahead)
     live_on(table, kept, born, world, n_needs, width)
     fetch_some(ahead)
-    update_history(table, purse, kept, bits, rules.channels, world, n_needs, n_channels, width)
+    update_history(
+        table, purse, kept, bits, rules.channels, rules.needs, world, n_needs, n_channels, width
+    )
 
 
 @sequence
@@ -145,6 +147,7 @@ def observe(
         bits,
         conditions,
         rules.channels,
+        rules.needs,
         rules.windows,
         rules.shut,
         world,

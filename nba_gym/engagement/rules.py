@@ -16,33 +16,36 @@ from numpy.typing import NDArray
 
 from nba_gym.arithmetic import count_bits
 from nba_gym.compiled import scalar, sequence, stage
-from nba_gym.lanes import LANES, MAX_CHANNELS, MAX_NEEDS, channel_kept, row, used
+from nba_gym.lanes import MAX_CHANNELS, MAX_NEEDS, channel_bits, channel_kept, need_bits, used
+from nba_gym.records.history import NO_QUOTA
 from nba_gym.records.places import (
     ANSWER_AGE,
     ANY_CONTACT_BITS,
     COMMITMENT,
     COMPLAINT,
     CONSENT,
-    CONTACT_BITS,
     CUSTOMER,
     FREQUENCY,
     OPEN_BASKET,
     PAUSE,
     PHASE,
     RECENCY,
+    STAGE,
     VISITING,
 )
 from nba_gym.scenario.consistency import RULES
-from nba_gym.scenario.parameters import CAP, IS_OUTBOUND, Array, World
+from nba_gym.scenario.parameters import CAP, IS_OUTBOUND, NEED_QUOTA, Array, World
 from nba_gym.scenario.schema import Action, Scenario
 
 # where the conditions lie in the 64-bit word; MAX_SEASONS of the scenario counts on it
 _NO_CONSENT = 0
 _CAP_REACHED = _NO_CONSENT + MAX_CHANNELS
 _PAUSED = _CAP_REACHED + MAX_CHANNELS
-_NOT_VISITING = _PAUSED + MAX_CHANNELS
-_NO_BASKET_FOR = _NOT_VISITING + MAX_CHANNELS
-_TOTAL_CAP = _NO_BASKET_FOR + MAX_NEEDS
+# an inbound channel needs no consent, and nobody visits an outbound one
+_NOT_VISITING = _NO_CONSENT
+_NO_BASKET_FOR = _PAUSED + MAX_CHANNELS
+_QUOTA_REACHED = _NO_BASKET_FOR + MAX_NEEDS
+_TOTAL_CAP = _QUOTA_REACHED + MAX_NEEDS
 _RULE = _TOTAL_CAP + 1
 _SEASON = _RULE + len(RULES)
 
@@ -56,6 +59,9 @@ _PURCHASED = np.uint64(_RULE + _ORDER.index("purchased_before"))
 _NO_RECENT_PURCHASE = np.uint64(_RULE + _ORDER.index("no_recent_purchase"))
 _NO_RECENT_ANSWER = np.uint64(_RULE + _ORDER.index("no_recent_answer"))
 _NEAR_RENEWAL = np.uint64(_RULE + _ORDER.index("near_renewal"))
+_PROSPECT = np.uint64(_RULE + _ORDER.index("prospect"))
+_INTERESTED = np.uint64(_RULE + _ORDER.index("interested"))
+_CLOSING = np.uint64(_RULE + _ORDER.index("closing"))
 _TOTAL = np.uint64(_TOTAL_CAP)
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
 _WHOLE_BYTES = 0xFFFFFF8  # shows the compiler a multiple of eight
@@ -81,6 +87,7 @@ def update_conditions(
     bits: Array,
     conditions: Array,
     channels: Array,
+    needs: Array,
     windows: Array,
     shut: Array,
     world: World,
@@ -95,21 +102,57 @@ def update_conditions(
         bits: Bit histories.
         conditions: Written: one word a lane.
         channels: Channel table.
-        windows: Bit masks of the contact windows, ``(n_channels + 1,)``, the last for all.
+        needs: Table of needs.
+        windows: Bit masks of the windows of each channel, of all together and of each need, then
+            the inbound channels, ``(n_channels + n_needs + 2,)``.
         shut: Conditions of the seasons by phase, ``(cycle,)``.
         world: Parameters.
         n_needs: Needs in use.
         n_channels: Channels in use.
         width: Lanes in use.
     """
+    inbound = windows[n_channels + 1 + n_needs]
     _customer_conditions(
-        kept, bits, conditions, shut, windows[n_channels], world, n_needs, n_channels, width
+        kept,
+        bits,
+        conditions,
+        shut,
+        windows[n_channels],
+        inbound,
+        world,
+        n_needs,
+        n_channels,
+        width,
     )
     for c in range(n_channels):
         if channels[c, IS_OUTBOUND] > 0.0:
-            past, cap, window = row(bits, CONTACT_BITS + c * LANES), channels[c, CAP], windows[c]
+            past, cap, window = channel_bits(bits, n_needs, c), channels[c, CAP], windows[c]
             kept_channel = channel_kept(kept, n_needs, c)
             _channel_conditions(kept_channel, past, conditions, c, cap, window, width)
+    for k in range(n_needs):
+        if needs[k, NEED_QUOTA] < NO_QUOTA:
+            quota, window = needs[k, NEED_QUOTA], windows[n_channels + 1 + k]
+            _quota_conditions(need_bits(bits, k), conditions, k, quota, window, width)
+    if world.stages > 0.0:
+        _stage_conditions(kept, conditions, world, width)
+
+
+@stage
+def _quota_conditions(
+    calls: Array, conditions: Array, k: int, quota: float, window: int, width: int
+) -> None:
+    reached = np.uint64(_QUOTA_REACHED + k)
+    for j in range(used(width)):
+        conditions[j] |= bit_if(count_bits(calls[j] & window) >= quota, reached)
+
+
+@stage
+def _stage_conditions(kept: Array, conditions: Array, world: World, width: int) -> None:
+    last = world.stages
+    for j in range(used(width)):
+        word = bit_if(kept[STAGE + j] <= 0.0, _INTERESTED)
+        word |= bit_if(kept[STAGE + j] < last, _CLOSING)
+        conditions[j] |= word
 
 
 @stage
@@ -139,6 +182,7 @@ def _customer_conditions(
     conditions: Array,
     shut: Array,
     window: int,
+    inbound: int,
     world: World,
     n_needs: int,
     n_channels: int,
@@ -157,8 +201,9 @@ def _customer_conditions(
         word |= bit_if(basket <= 0.0, _BASKET)
         word |= bit_if(basket > 0.0, _NO_BASKET)
         word |= all_but(basket, _NO_BASKET_FOR, n_needs)
-        word |= all_but(kept[VISITING + j], _NOT_VISITING, n_channels)
+        word |= all_but(kept[VISITING + j], _NOT_VISITING, n_channels) & inbound
         word |= bit_if(kept[FREQUENCY + j] <= 0.0, _PURCHASED)
+        word |= bit_if(kept[FREQUENCY + j] > 0.0, _PROSPECT)
         word |= bit_if(kept[RECENCY + j] < recent, _NO_RECENT_PURCHASE)
         word |= bit_if(kept[ANSWER_AGE + j] < answer, _NO_RECENT_ANSWER)
         word |= bit_if(kept[COMMITMENT + j] * contract > near, _NEAR_RENEWAL)
@@ -195,8 +240,8 @@ class RuleBook:
 
     Attributes:
         blocked_by: Conditions that forbid each action, as bits, ``(n_actions,)``.
-        windows: Bit mask of each channel's contact window, and of all together,
-            ``(n_channels + 1,)``.
+        windows: Bit masks of each channel's contact window, of all together and of each need's
+            quota, then the conditions of the inbound channels, ``(n_channels + n_needs + 2,)``.
         shut: Seasons of validity that are closed, by phase, as bits, ``(cycle,)``.
         reasons: What to say for each bit.
         stages: For each action, the stage of the policy that each bit belongs to.
@@ -236,6 +281,9 @@ def compile_rules(scenario: Scenario) -> RuleBook:
     # the period to be decided belongs to the window: only the others before it are looked back at
     windows = [(1 << (c.window - 1)) - 1 for c in scenario.channels]
     windows.append((1 << (scenario.engagement.total_window - 1)) - 1)
+    windows += [(1 << (need.quota_window - 1)) - 1 for need in scenario.needs]
+    inbound = [c for c, channel in enumerate(scenario.channels) if channel.direction == "inbound"]
+    windows.append(sum(1 << (_NOT_VISITING + c) for c in inbound))
     return RuleBook(
         blocked_by=np.array(blocked_by, dtype=np.uint64),
         windows=np.array(windows, dtype=np.uint64),
@@ -259,6 +307,9 @@ def _stages(action: Action, scenario: Scenario, seasons: list[tuple[int, int]]) 
         bits[_TOTAL_CAP] = "contact policy"
     else:
         bits[_NOT_VISITING + c] = "applicability"
+    for k, need in enumerate(scenario.needs):
+        if action.kind != "inform" and action.needs.get(need.name) and need.quota < NO_QUOTA:
+            bits[_QUOTA_REACHED + k] = "contact policy"
     for step in ("eligibility", "applicability", "suitability"):
         for rule in getattr(action, step):
             if rule == "basket" and len(action.needs) == 1:
@@ -284,14 +335,19 @@ def _shut_seasons(seasons: list[tuple[int, int]], cycle: int) -> NDArray[np.uint
 def _reasons(scenario: Scenario, seasons: list[tuple[int, int]]) -> dict[int, str]:
     reasons: dict[int, str] = {}
     for c, channel in enumerate(scenario.channels):
-        reasons[_NO_CONSENT + c] = f"no consent for {channel.name}"
+        outbound = channel.direction == "outbound"
+        here = f"the customer is not on {channel.name}"
+        reasons[_NO_CONSENT + c] = f"no consent for {channel.name}" if outbound else here
         reasons[_CAP_REACHED + c] = (
             f"at most {channel.cap} on {channel.name} in {channel.window} {scenario.period}s"
         )
         reasons[_PAUSED + c] = f"{channel.name} rests after {channel.pause_after} ignored"
-        reasons[_NOT_VISITING + c] = f"the customer is not on {channel.name}"
     for k, need in enumerate(scenario.needs):
         reasons[_NO_BASKET_FOR + k] = f"no basket is open for {need.name}"
+        reasons[_QUOTA_REACHED + k] = (
+            f"at most {need.quota} calls to action on {need.name} in {need.quota_window} "
+            f"{scenario.period}s"
+        )
     policy = scenario.engagement
     reasons[_TOTAL_CAP] = (
         f"at most {policy.total_cap} contacts in {policy.total_window} {scenario.period}s"

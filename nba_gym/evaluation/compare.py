@@ -23,9 +23,8 @@ from nba_gym.policies.protocol import Policy
 from nba_gym.records.ledger import LINES
 from nba_gym.scenario.load import load_scenario, scenario_hash
 from nba_gym.scenario.schema import Scenario
-from nba_gym.scenario.tables import problem_of
 from nba_gym.statistics import Interval, mean_interval
-from nba_gym.truth.solve import solve
+from nba_gym.truth.optimal import exact, has_exact
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,7 @@ class Comparison:
     @cached_property
     def optimum(self) -> float | None:
         """Value per customer of the best policy of all, exactly; ``None`` where it is not known."""
-        if self.scenario.tabular is None:
-            return None
-        return solve(problem_of(self.scenario), horizon=self.scenario.horizon).value
+        return exact(self.scenario).schedule.value if has_exact(self.scenario) else None
 
     @property
     def table(self) -> pl.DataFrame:
@@ -78,6 +75,10 @@ class Comparison:
             row |= {"of_optimum": value.mean / self.optimum}
         row |= {"lifetime": float(run.lifetime.mean()), "purchases": float(run.purchases.mean())}
         row |= {"contacts": float(run.contacts.mean()), "opt_outs": float(run.opt_outs.mean())}
+        if self.scenario.pipeline.stages:
+            won = float((run.purchases > 0).mean())
+            cost = float(run.courtship.mean()) / won if won else float("nan")
+            row |= {"won": won, "cost_per_acquisition": cost}
         return row | {line: float(run.lines[line].mean()) for line in LINES}
 
     def save(self, folder: str | Path) -> list[Path]:

@@ -27,6 +27,8 @@ from nba_gym.scenario.schema import Scenario
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]
+_COSTS = [LINES.index(line) for line in ("acquisition", "contact_cost", "service_cost")]
+Watch = Callable[[int, AnyPopulation], None]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Rollout:
         contacts: Outbound contacts, ``(n,)``.
         opt_outs: Channels opted out of, ``(n,)``.
         purchases: Purchases, ``(n,)``.
+        courtship: Cost of the lead, of contacts and of service until the first purchase, that
+            period included, or to the end, undiscounted, ``(n,)``.
         alive: Share of customers who have not left, by period, ``(horizon,)``.
         contact_rate: Contacts a customer, by period and channel, ``(horizon, n_channels)``.
         action_share: Share of the customers who got each action, by period,
@@ -59,6 +63,7 @@ class Rollout:
     contacts: Floats
     opt_outs: Floats
     purchases: Floats
+    courtship: Floats
     alive: Floats
     contact_rate: Floats
     action_share: Floats
@@ -75,6 +80,7 @@ def rollout(
     threads: int | None = None,
     chunk: int = 8_192,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Rollout:
     """Simulate whole journeys under a policy.
 
@@ -89,6 +95,8 @@ def rollout(
         threads: Threads of the kernel.
         chunk: Customers simulated side by side; it does not change any journey.
         progress: Called with customers done and customers in all.
+        watch: Called for each chunk with 0 and its customers once they are born, then with the
+            number of periods lived after every period; it may look at the hidden half.
 
     Returns:
         The outcome, in the order of ``customers``.
@@ -102,7 +110,7 @@ def rollout(
     parts: list[Rollout] = []
     for first in range(0, len(numbers), chunk):
         part = numbers[first : first + chunk]
-        parts.append(_roll_chunk(policy, scenario, part, seed, threads))
+        parts.append(_roll_chunk(policy, scenario, part, seed, threads, watch))
         if progress is not None:
             progress(first + len(part), len(numbers))
     return _join(parts)
@@ -140,6 +148,7 @@ class _Tally:
         self.lines = np.zeros((n, len(LINES)))
         self.lifetime = np.zeros(n)
         self.contacts, self.opt_outs, self.purchases = np.zeros(n), np.zeros(n), np.zeros(n)
+        self.courtship = np.zeros(n)
         horizon = scenario.horizon
         self.alive, self.profit = np.zeros(horizon), np.zeros(horizon)
         self.contact_rate = np.zeros((horizon, scenario.n_channels))
@@ -155,6 +164,7 @@ class _Tally:
         self.alive[t] = alive.mean()
         self.contacts += sent
         self.opt_outs += events[:, self.column["opted_out"]]
+        self.courtship -= np.where(self.purchases > 0, 0.0, out.ledger[:, _COSTS].sum(axis=1))
         self.purchases += events[:, self.column["purchases"]]
         self.profit[t] = out.rewards.mean()
         counts = np.bincount(actions, minlength=self.scenario.n_actions) / len(actions)
@@ -169,6 +179,7 @@ def _roll_chunk(
     customers: NDArray[np.uint64],
     seed: int,
     threads: int | None,
+    watch: Watch | None,
 ) -> Rollout:
     n = len(customers)
     population = populate(scenario, n, hidden=sees_everything(policy), record=True, threads=threads)
@@ -177,11 +188,15 @@ def _roll_chunk(
     generator = np.random.default_rng([seed, int(customers[0])])
     tally = _Tally(population)
     states = StateCounts(population)
+    if watch is not None:
+        watch(0, population)
     for t in range(scenario.horizon):
         actions = decide(policy, population, seed, t, generator)
         states.add(population, actions)
         alive = population.read("alive")[:, 0].astype(np.float64)
         tally.add(t, population.step(actions, kernel.DISABLED), alive)
+        if watch is not None:
+            watch(t + 1, population)
     return Rollout(
         customers=customers,
         persona=population.read("persona")[:, 0].astype(np.int64),
@@ -191,6 +206,7 @@ def _roll_chunk(
         contacts=tally.contacts,
         opt_outs=tally.opt_outs,
         purchases=tally.purchases,
+        courtship=tally.courtship,
         alive=tally.alive,
         contact_rate=tally.contact_rate,
         action_share=tally.action_share,
@@ -210,7 +226,7 @@ class StateCounts:
         table: Counts by state, ``(n_kinds,)`` each, in the order of ``KINDS``.
     """
 
-    KINDS = ("wait", "inform", "offer", "service", "reward", "ask", "retain")
+    KINDS = ("wait", "inform", "offer", "service", "reward", "ask", "retain", "invite")
 
     def __init__(self, population: AnyPopulation) -> None:
         names = [feature.name for feature in population.features]
@@ -270,6 +286,7 @@ def _join(parts: list[Rollout]) -> Rollout:
         "contacts",
         "opt_outs",
         "purchases",
+        "courtship",
     )
     over_time = ("alive", "contact_rate", "action_share", "profit")
     lines = {line: np.concatenate([part.lines[line] for part in parts]) for line in LINES}
@@ -293,6 +310,7 @@ class LoggedCampaign:
     bought: NDArray[np.bool_]
     needs: NDArray[np.int64]
     left: NDArray[np.bool_]
+    volunteered: NDArray[np.bool_]
     margins: Floats
     propensities: Floats
     feature_names: list[str]
@@ -326,8 +344,8 @@ def log_campaign(
     begin = np.ones(n, dtype=np.bool_)
     population.begin(begin, np.full(n, seed, dtype=np.uint64), numbers)
     columns = event_columns(scenario)
-    names = ("action", "purchases", "need_bought", "cancelled")
-    action, purchases, need, cancelled = (columns.index(name) for name in names)
+    names = ("action", "purchases", "need_bought", "cancelled", "volunteered")
+    action, purchases, need, cancelled, volunteered = (columns.index(name) for name in names)
     earned = [LINES.index(line) for line in ("margin", "discounts", "referrals")]
     kept: list[tuple[Any, ...]] = []
     for t in range(scenario.horizon):
@@ -344,6 +362,7 @@ def log_campaign(
             out.events[:, purchases] > 0,
             out.events[:, need].astype(np.int64),
             out.events[:, cancelled] > 0,
+            out.events[:, volunteered] > 0,
             out.ledger[:, earned].sum(axis=1),
             chances[np.arange(n), chosen],
         )

@@ -36,6 +36,10 @@ class Split:
         """Customers behind the learning curve and the choice of the best policy on it, ``(n,)``."""
         return self._numbers(3, n)
 
+    def describing(self, n: int) -> NDArray[np.uint64]:
+        """Customers that the cards of scenarios describe, ``(n,)``."""
+        return self._numbers(4, n)
+
     def training_seed(self, run: int) -> int:
         """Seed of the world in which training run ``run`` meets its customers."""
         return self.seed + 1 + run

@@ -53,6 +53,11 @@ class CampaignLog(Protocol):
         ...
 
     @property
+    def volunteered(self) -> Flags:
+        """1 if the customer gave time in the period, ``(rows,)``."""
+        ...
+
+    @property
     def margins(self) -> Floats:
         """Margin after discounts, and referral value, earned in the period, ``(rows,)``."""
         ...
@@ -118,6 +123,7 @@ def _fit(
         now=fit_propensity(log.observations, log.actions, bought, now),
         later=_fit_later(log, scenario, feature_names, window, bought, speaks),
         leaving=leaving,
+        volunteering=_fit_volunteering(log, scenario, feature_names),
         value=value,
         margins=margins.astype(np.float32),
         kept=kept,
@@ -129,7 +135,18 @@ def _fit(
         bound=(column, most),
         year=scenario.contract.recurring_margin * scenario.cycle,
         typical=float(log.margins[log.bought].mean()),
+        time_given=scenario.volunteering.value,
     )
+
+
+def _fit_volunteering(
+    log: CampaignLog, scenario: Scenario, feature_names: list[str]
+) -> Propensity | None:
+    if not log.volunteered.any():
+        return None
+    none = np.zeros((scenario.n_actions, 1))
+    attributes = Attributes(scenario, feature_names, none, goodwill=10.0)
+    return fit_propensity(log.observations, log.actions, log.volunteered[:, None], attributes)
 
 
 def _fit_later(

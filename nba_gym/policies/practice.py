@@ -35,6 +35,7 @@ class PracticeModel:
         later: Propensity to buy for each need in the rest of the attribution window; none if the
             window is the period.
         leaving: Propensity to leave within the window; none if nobody was seen to leave.
+        volunteering: Propensity to give time in the period; none if nobody did.
         value: Coefficients of what is earned in a buying period, relative to ``margins``, the last
             the intercept, ``(n_features + 1, 1)``.
         margins: Margin of each need at list price and spend level 1, ``(n_needs,)``.
@@ -48,11 +49,13 @@ class PracticeModel:
             somebody who may end it within the window.
         year: What a contract earns in a year, in currency.
         typical: Mean earnings of a buying period, in currency.
+        time_given: What a period of volunteering is worth, in currency.
     """
 
     now: Propensity
     later: Propensity | None
     leaving: Propensity | None
+    volunteering: Propensity | None
     value: Array
     margins: Array
     kept: Array
@@ -64,6 +67,7 @@ class PracticeModel:
     bound: tuple[int, float]
     year: float
     typical: float
+    time_given: float
 
     def values(self, observations: Array) -> Array:
         """What is earned in a period with a purchase for each need, ``(n, n_needs)``, >= 0."""
@@ -86,6 +90,9 @@ class PracticeModel:
             column, most = self.bound
             free = observations[:, column, None] <= most
             gain -= self.leaving.uplift(observations, (years * self.year * free).astype(np.float32))
+        if self.volunteering is not None:
+            worth = np.full((len(observations), 1), self.time_given, dtype=np.float32)
+            gain += self.volunteering.uplift(observations, worth)
         return gain
 
 

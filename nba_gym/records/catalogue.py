@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from nba_gym.compiled import sequence
 from nba_gym.lanes import LANES, need_blocks, row
 from nba_gym.records.places import ACT_CHANNEL, ACT_NEED, ACTION
-from nba_gym.scenario.parameters import A_CHANNEL, A_NEED, A_REACH, A_RESPONSE_SLOPE, Array
+from nba_gym.scenario.parameters import A_CHANNEL, A_NEED, A_REACH, Array
 from nba_gym.turning import PIECE, draw_cards, pad_cards, turn_to_needs, turn_to_rows
 
 Singles = NDArray[np.float32]
 
 _SEEN = A_REACH - A_CHANNEL
 """Numbers of an action's card that the records know; its needs follow, then what is hidden."""
-_HIDDEN = A_RESPONSE_SLOPE + 1 - A_REACH
+_HIDDEN = A_NEED - A_REACH
 HIDDEN_ROOM = _HIDDEN + -_HIDDEN % PIECE
 """Numbers at the end of a card that only the hidden half may know."""
 

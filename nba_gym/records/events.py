@@ -27,6 +27,8 @@ PERIOD_EVENTS = (
     "basket",
     "answered",
     "reading_loyalty",
+    "stage_move",
+    "volunteered",
     "signal",
     "reading",
 )

@@ -9,14 +9,13 @@ import numpy as np
 from nba_gym.arithmetic import count_bits, indicator, larger
 from nba_gym.compiled import scalar, sequence, single, stage
 from nba_gym.lanes import (
-    LANES,
     Kind,
     PlaceBook,
+    channel_bits,
     channel_kept,
     channel_view,
     need_kept,
     need_view,
-    row,
     used,
 )
 from nba_gym.records.places import (
@@ -30,7 +29,6 @@ from nba_gym.records.places import (
     COMPLAINT,
     COMPLAINT_AGE,
     CONSENT,
-    CONTACT_BITS,
     COUPON,
     DEAL_SHARE,
     FREQUENCY,
@@ -44,8 +42,10 @@ from nba_gym.records.places import (
     SIGNALS,
     SINCE_CONTACT,
     SPEND,
+    STAGE,
     TENURE,
     VISITING,
+    VOLUNTEERS,
 )
 from nba_gym.scenario.parameters import IS_OUTBOUND, Array, World
 from nba_gym.scenario.schema import Scenario
@@ -111,6 +111,8 @@ F_COMMITMENT = _feature("commitment", "x/(x+6)", "periods until the contract may
 F_RENEWAL = _feature("renewal_due", "0/1", "the contract may be ended now")
 F_ANSWER_FRESH = _feature("answer_fresh", "1/(1+x/8)", "freshness of the last answer")
 F_ANSWER_LOYALTY = _feature("answer_satisfaction", "share", "satisfaction stated in it")
+F_STAGE = _feature("stage", "share", "stage of the pipeline, as a share of its last")
+F_VOLUNTEERS = _feature("volunteered", "x/(x+1)", "fading count of periods of volunteering")
 F_CONSENT = _feature("consent", "0/1", "contact is permitted", per="channel")
 F_CONTACTS = _feature("sent_4", "share", "share of the last 4 periods", per="channel")
 F_IGNORED = _feature("ignored", "x/(x+2)", "contacts in a row without response", per="channel")
@@ -162,9 +164,13 @@ def observe_history(
     _observe_season(kept, view, waves, width)
     _observe_purchases(kept, bits, view, world, width)
     _observe_service(kept, view, width)
+    if world.stages > 0.0:
+        _observe_stage(kept, view, world, width)
+    if world.volunteer_scale > 0.0:
+        _observe_volunteering(kept, view, width)
     for c in range(n_channels):
         if channels[c, IS_OUTBOUND] > 0.0:
-            past, kept_channel = row(bits, CONTACT_BITS + c * LANES), channel_kept(kept, n_needs, c)
+            past, kept_channel = channel_bits(bits, n_needs, c), channel_kept(kept, n_needs, c)
             _observe_outbound(kept_channel, past, view, channel_view(view, c), width)
         else:
             _observe_inbound(kept, channel_view(view, c), c, width)
@@ -213,6 +219,19 @@ def _observe_service(kept: Array, view: Array, width: int) -> None:
         view[F_RENEWAL + j] = indicator(kept[COMMITMENT + j] <= 0.0)
         view[F_ANSWER_FRESH + j] = freshness(kept[ANSWER_AGE + j], 8.0)
         view[F_ANSWER_LOYALTY + j] = kept[ANSWER_LOYALTY + j]
+
+
+@stage
+def _observe_stage(kept: Array, view: Array, world: World, width: int) -> None:
+    last = world.stages
+    for j in range(used(width)):
+        view[F_STAGE + j] = kept[STAGE + j] / last
+
+
+@stage
+def _observe_volunteering(kept: Array, view: Array, width: int) -> None:
+    for j in range(used(width)):
+        view[F_VOLUNTEERS + j] = saturate(kept[VOLUNTEERS + j], 1.0)
 
 
 @stage
@@ -275,8 +294,12 @@ def _instances(name: str, kind: Kind, scenario: Scenario) -> list[tuple[str, int
             for c, channel in enumerate(scenario.channels)
             if channel.direction == wanted
         ]
-    if name.startswith("season") and not scenario.is_seasonal:
-        return []
-    if name in ("commitment", "renewal_due") and not scenario.contract.enabled:
-        return []
-    return [("", 0)]
+    changes = {
+        "season_sin": scenario.is_seasonal,
+        "season_cos": scenario.is_seasonal,
+        "commitment": scenario.contract.enabled,
+        "renewal_due": scenario.contract.enabled,
+        "stage": scenario.pipeline.stages > 0,
+        "volunteered": scenario.volunteering.scale > 0,
+    }
+    return [("", 0)] if changes.get(name, True) else []

@@ -8,7 +8,15 @@ import numpy as np
 
 from nba_gym.arithmetic import indicator, larger
 from nba_gym.compiled import scalar, sequence, single, stage
-from nba_gym.lanes import LANES, channel_block, channel_kept, need_block, need_kept, row, used
+from nba_gym.lanes import (
+    channel_bits,
+    channel_block,
+    channel_kept,
+    need_bits,
+    need_block,
+    need_kept,
+    used,
+)
 from nba_gym.records.places import (
     ACCEPTED,
     ACT_CHANNEL,
@@ -30,7 +38,6 @@ from nba_gym.records.places import (
     COMPLAINT,
     COMPLAINT_AGE,
     CONSENT,
-    CONTACT_BITS,
     COUPON,
     CUSTOMER,
     DEAL_SHARE,
@@ -57,14 +64,26 @@ from nba_gym.records.places import (
     SINCE_CONTACT,
     SOLVED,
     SPEND,
+    STAGE,
+    STAGE_MOVE,
     START_COMMITMENT,
     START_CONSENT,
     START_PHASE,
     TENURE,
     VISIT,
     VISITING,
+    VOLUNTEERED,
+    VOLUNTEERS,
 )
-from nba_gym.scenario.parameters import IS_OUTBOUND, PAUSE_AFTER, PAUSE_FOR, Array, World
+from nba_gym.scenario.parameters import (
+    IS_OUTBOUND,
+    NEED_QUOTA,
+    NEED_STAGED,
+    PAUSE_AFTER,
+    PAUSE_FOR,
+    Array,
+    World,
+)
 
 NEVER = 1000.0
 """Age, in periods, of something that has not happened yet."""
@@ -73,6 +92,11 @@ COUPON_MEMORY, DEAL_MEMORY = single(0.85), single(0.7)
 """Smoothing of the discounts offered, by period, and of those used, by purchase."""
 BOUGHT_MEMORY, INFORMED_MEMORY = single(0.95), single(0.9)
 """What is left after a period of the counts of purchases and of information, by need."""
+VOLUNTEERS_MEMORY = single(0.95)
+"""What is left after a period of the count of volunteering."""
+
+NO_QUOTA = 32.0
+"""A quota that never binds: no more periods are remembered."""
 
 _WINDOW = np.uint64(0xFFFFFFFF)
 _ONE = np.uint64(1)
@@ -118,15 +142,25 @@ def push_bit(word: Any, happened: float) -> Any:
     return ((np.uint64(word) << _ONE) | bit) & _WINDOW
 
 
+@scalar
+def update_stage(stage: float, move: float, closed: float) -> float:
+    """Equation 41: stage of the pipeline, >= 0; a purchase of a staged need begins it anew."""
+    return (stage + move) * (1.0 - closed)
+
+
 @stage
 def begin_history(
-    table: Array, kept: Array, bits: Array, j: int, n_needs: int, n_channels: int
+    table: Array, kept: Array, bits: Array, world: World, j: int, n_needs: int, n_channels: int
 ) -> None:
-    """Lay out the history of a newly acquired customer in lane ``j``, from the birth record."""
+    """Lay out the history of a new customer in lane ``j``, from the birth record.
+
+    A prospect has bought nothing yet; everybody else was acquired by a purchase.
+    """
+    prospect = indicator(world.stages > 0.0)
     kept[TENURE + j] = 0.0
     kept[PHASE + j] = table[START_PHASE + j]
     kept[CUSTOMER + j] = 1.0
-    kept[RECENCY + j] = 0.0
+    kept[RECENCY + j] = NEVER * prospect
     kept[FREQUENCY + j] = 0.0
     kept[SPEND + j] = 0.0
     kept[SINCE_CONTACT + j] = NEVER
@@ -140,18 +174,21 @@ def begin_history(
     kept[COMMITMENT + j] = table[START_COMMITMENT + j]
     kept[ANSWER_AGE + j] = NEVER
     kept[ANSWER_LOYALTY + j] = 0.0
+    kept[STAGE + j] = 0.0
+    kept[VOLUNTEERS + j] = 0.0
     for c in range(n_channels):
         kept_channel = channel_kept(kept, n_needs, c)
         kept_channel[CONSENT + j] = channel_block(table, c)[START_CONSENT + j]
         kept_channel[IGNORED + j] = 0.0
         kept_channel[PAUSE + j] = 0.0
-        bits[CONTACT_BITS + c * LANES + j] = 0
+        channel_bits(bits, n_needs, c)[j] = 0
     for k in range(n_needs):
         kept_need = need_kept(kept, k)
         kept_need[SIGNALS + j] = 0.0
         kept_need[BOUGHT + j] = 0.0
         kept_need[INFORMED + j] = 0.0
         kept_need[ANSWER_NEED + j] = 0.0
+        need_bits(bits, k)[j] = 0
     bits[RESPONSE_BITS + j] = 0
     bits[PURCHASE_BITS + j] = 0
     bits[ANY_CONTACT_BITS + j] = 0
@@ -164,6 +201,7 @@ def update_history(
     kept: Array,
     bits: Array,
     channels: Array,
+    needs: Array,
     world: World,
     n_needs: int,
     n_channels: int,
@@ -175,11 +213,41 @@ def update_history(
     _update_service(table, kept, world, width)
     for c in range(n_channels):
         if channels[c, IS_OUTBOUND] > 0.0:
-            past, kept_channel = row(bits, CONTACT_BITS + c * LANES), channel_kept(kept, n_needs, c)
+            past, kept_channel = channel_bits(bits, n_needs, c), channel_kept(kept, n_needs, c)
             pause_after, pause_for = channels[c, PAUSE_AFTER], channels[c, PAUSE_FOR]
             _update_channel(table, kept_channel, past, c, pause_after, pause_for, width)
     for k in range(n_needs):
         _update_need(table, need_block(table, k), need_kept(kept, k), world, k, width)
+        if needs[k, NEED_QUOTA] < NO_QUOTA:
+            _update_quota(table, need_block(table, k), need_bits(bits, k), width)
+    if world.stages > 0.0:
+        _update_stage(table, kept, needs, width)
+    if world.volunteer_scale > 0.0:
+        _update_volunteering(table, kept, width)
+
+
+@stage
+def _update_quota(table: Array, of_need: Array, calls: Array, width: int) -> None:
+    """Remember contacts about a need that did more than inform."""
+    for j in range(used(width)):
+        contacted = larger(table[SENT + j], table[ACT_INBOUND + j])
+        calls_on = contacted * indicator(of_need[ACT_NEED + j] > 0.0)
+        calls[j] = push_bit(calls[j], calls_on * indicator(table[ACT_INFORM + j] <= 0.0))
+
+
+@stage
+def _update_stage(table: Array, kept: Array, needs: Array, width: int) -> None:
+    for j in range(used(width)):
+        need = np.int64(table[NEED_BOUGHT + j])
+        known = need if need > 0 else 0
+        staged = needs[np.uint64(known), NEED_STAGED] * indicator(table[PURCHASES + j] > 0.0)
+        kept[STAGE + j] = update_stage(kept[STAGE + j], table[STAGE_MOVE + j], staged)
+
+
+@stage
+def _update_volunteering(table: Array, kept: Array, width: int) -> None:
+    for j in range(used(width)):
+        kept[VOLUNTEERS + j] = VOLUNTEERS_MEMORY * kept[VOLUNTEERS + j] + table[VOLUNTEERED + j]
 
 
 @stage

@@ -9,6 +9,7 @@ from nba_gym.compiled import stage
 from nba_gym.lanes import used
 from nba_gym.records.places import (
     ACCEPTED,
+    ACQUISITION,
     ACT_COST,
     ACT_DISCOUNT,
     ACT_FULFIL_COST,
@@ -27,13 +28,34 @@ from nba_gym.records.places import (
     RESPONDED,
     SENT,
     SERVICE_COST,
+    TENURE,
+    TIME_GIVEN,
+    VOLUNTEERED,
 )
 from nba_gym.scenario.parameters import NEED_MARGIN, Array, World
 
-LINES = ("margin", "discounts", "recurring", "referrals", "contact_cost", "service_cost")
+LINES = (
+    "margin",
+    "discounts",
+    "recurring",
+    "referrals",
+    "volunteering",
+    "acquisition",
+    "contact_cost",
+    "service_cost",
+)
 """Lines of the ledger, in the order in which they are stored."""
 
-LINE_PLACES = (MARGIN, DISCOUNTS, RECURRING, REFERRALS, CONTACT_COST, SERVICE_COST)
+LINE_PLACES = (
+    MARGIN,
+    DISCOUNTS,
+    RECURRING,
+    REFERRALS,
+    TIME_GIVEN,
+    ACQUISITION,
+    CONTACT_COST,
+    SERVICE_COST,
+)
 
 
 @stage
@@ -44,6 +66,7 @@ def settle(table: Array, purse: Array, kept: Array, needs: Array, world: World, 
     order and the reward of a period equals its lines without rounding.
     """
     recurring, referral = world.recurring_margin, world.referral_value
+    time_given, lead = world.volunteer_value, world.lead_cost
     for j in range(used(width)):
         bought = indicator(table[PURCHASES + j] > 0.0)
         need = np.int64(table[NEED_BOUGHT + j])
@@ -55,6 +78,9 @@ def settle(table: Array, purse: Array, kept: Array, needs: Array, world: World, 
         purse[DISCOUNTS + j] = 0.0 - round_money(granted)
         purse[RECURRING + j] = round_money(recurring * kept[CUSTOMER + j])
         purse[REFERRALS + j] = round_money(referral * table[REFERRED + j])
+        purse[TIME_GIVEN + j] = round_money(time_given * table[VOLUNTEERED + j])
+        new = indicator(kept[TENURE + j] <= 0.0)
+        purse[ACQUISITION + j] = 0.0 - round_money(lead * new)
         contacted = larger(table[SENT + j], table[ACT_INBOUND + j])
         purse[CONTACT_COST + j] = 0.0 - round_money(np.float64(table[ACT_COST + j]) * contacted)
         fulfilled = larger(table[RESPONDED + j], table[ACCEPTED + j])
@@ -70,12 +96,16 @@ def write_ledger(purse: Array, ledger: Array, rewards: Array, count: int) -> Non
     for j in range(count):
         margin, discounts = purse[MARGIN + j], purse[DISCOUNTS + j]
         recurring, referrals = purse[RECURRING + j], purse[REFERRALS + j]
+        time_given, lead = purse[TIME_GIVEN + j], purse[ACQUISITION + j]
         contact, service = purse[CONTACT_COST + j], purse[SERVICE_COST + j]
         at = np.uint64(j) * n
         ledger[at] = margin
         ledger[at + np.uint64(1)] = discounts
         ledger[at + np.uint64(2)] = recurring
         ledger[at + np.uint64(3)] = referrals
-        ledger[at + np.uint64(4)] = contact
-        ledger[at + np.uint64(5)] = service
-        rewards[j] = margin + discounts + recurring + referrals + contact + service
+        ledger[at + np.uint64(4)] = time_given
+        ledger[at + np.uint64(5)] = lead
+        ledger[at + np.uint64(6)] = contact
+        ledger[at + np.uint64(7)] = service
+        income = margin + discounts + recurring + referrals + time_given
+        rewards[j] = income + lead + contact + service

@@ -133,6 +133,7 @@ def _range_of(name: str, scenario: Scenario) -> tuple[float, float, bool]:
         "list_spend": (0.0, most, False),
         "visit": (0.0, float(scenario.n_channels), True),
         "basket": (0.0, float(scenario.n_needs), True),
+        "stage_move": (-1.0, 1.0, True),
         "reading_loyalty": (0.0, 1.0, False),
         "reading": (0.0, 1.0, False),
     }

@@ -6,7 +6,7 @@ the events of a period.
 
 from __future__ import annotations
 
-from nba_gym.lanes import LANES, PlaceBook
+from nba_gym.lanes import PlaceBook
 
 BOOK = PlaceBook("table", "customer")
 PURSE = PlaceBook("purse", "customer")
@@ -43,6 +43,8 @@ VISIT = _at("visit", "inbound channel of a visit in the coming period, plus 1; 0
 BASKET = _at("basket", "need of a basket abandoned in this period, plus 1; 0 for none")
 ANSWERED = _at("answered", "1 if a question was answered")
 READING_LOYALTY = _at("reading_loyalty", "satisfaction stated in an answer [0, 1]; else 0")
+STAGE_MOVE = _at("stage_move", "stages of the pipeline moved: 1, 0 or -1")
+VOLUNTEERED = _at("volunteered", "1 if the customer gave time")
 SIGNAL = _of_need("signal", "1 if browsing pointed at the need")
 READING = _of_need("reading", "need stated in an answer [0, 1]; else 0")
 
@@ -64,6 +66,8 @@ VISITING = _kept("visiting", "inbound channel the customer is on now, plus 1; 0"
 COMMITMENT = _kept("commitment", "periods until the contract may be ended, >= 0")
 ANSWER_AGE = _kept("answer_age", "periods since the last answer; large if never")
 ANSWER_LOYALTY = _kept("answer_loyalty", "satisfaction in the last answer [0, 1]")
+STAGE = _kept("stage", "stage of the pipeline, from 0 to its last")
+VOLUNTEERS = _kept("volunteers", "fading count of periods of volunteering")
 CONSENT = _kept_channel("consent", "1 while contact on the channel is permitted")
 IGNORED = _kept_channel("ignored", "contacts in a row without response")
 PAUSE = _kept_channel("pause", "periods for which the channel still rests")
@@ -77,6 +81,8 @@ MARGIN = _money("margin", "margin on purchases at list price, in currency")
 DISCOUNTS = _money("discounts", "discounts granted, in currency, <= 0")
 RECURRING = _money("recurring", "recurring margin of a contract, in currency")
 REFERRALS = _money("referrals", "value of referred customers, in currency")
+TIME_GIVEN = _money("volunteering", "worth of the time given, in currency")
+ACQUISITION = _money("acquisition", "cost of the lead, in currency, <= 0")
 CONTACT_COST = _money("contact_cost", "cost of contacts, in currency, <= 0")
 SERVICE_COST = _money("service_cost", "cost that follows a response, in currency, <= 0")
 
@@ -92,8 +98,7 @@ ACT_ASK = _at("act_ask", "1 if the action asks a question")
 ACT_NEED = _of_need("act_need", "how much the action speaks to the need [0, 1]")
 
 # --- bit histories: one bit a period, the lowest is the latest ------------------------------------
+# beside these there is one row for each need and channel, see ``lanes.need_bits``, ``channel_bits``
 RESPONSE_BITS = _BITS.place("response_bits", "responses")
 ANY_CONTACT_BITS = _BITS.place("any_contact_bits", "outbound contacts on any channel")
 PURCHASE_BITS = _BITS.place("purchase_bits", "periods with a purchase")
-CONTACT_BITS = _BITS.end * LANES
-"""Outbound contacts; one row a channel."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from nba_gym.errors import ScenarioError, nearest
 from nba_gym.lanes import MAX_CHANNELS, MAX_NEEDS
+from nba_gym.scenario.enumerable import check_enumerable
 from nba_gym.scenario.fields import Distribution
 from nba_gym.scenario.schema import Action, PersonaTraits, Scenario, Traits
 from nba_gym.scenario.tables import problem_of
@@ -22,10 +23,13 @@ RULES: dict[str, str] = {
     "no_recent_purchase": "something was bought a moment ago",
     "no_recent_answer": "a question was answered a moment ago",
     "near_renewal": "no renewal is near",
+    "prospect": "something was bought already",
+    "interested": "no stage of the pipeline is reached",
+    "closing": "the last stage of the pipeline is not reached",
 }
 """Rules an action may ask for, and what to say when one is broken."""
 
-MAX_SEASONS = 64 - (4 * MAX_CHANNELS + MAX_NEEDS + 1 + len(RULES))
+MAX_SEASONS = 64 - (3 * MAX_CHANNELS + 2 * MAX_NEEDS + 1 + len(RULES))
 """Largest number of different ``valid`` in a catalogue: what the conditions that the engagement
 rules keep of every channel, need and rule leave free of a 64-bit word."""
 
@@ -61,6 +65,8 @@ def check_consistency(scenario: Scenario) -> None:
     _check_rest(scenario)
     if scenario.tabular is not None:
         _check_tables(scenario)
+    if scenario.enumerable:
+        check_enumerable(scenario)
 
 
 def _check_tables(scenario: Scenario) -> None:
@@ -122,6 +128,11 @@ def _check_actions(scenario: Scenario) -> None:
                 f"{label}.discount must be 0 unless an offer or retain action names needs, "
                 f"got {action.discount:g} on {action.kind}"
             )
+        if action.ask_amount != 1.0 and not (action.kind == "offer" and not action.discount):
+            raise ValueError(
+                f"{label}.ask_amount must be 1 unless an offer without discount asks for it, "
+                f"got {action.ask_amount:g}"
+            )
         _check_weights(label, action, needs)
         _check_policy(label, action, scenario.cycle)
     _check_seasons(scenario.actions)
@@ -181,8 +192,9 @@ def _check_traits(
         if complete and missing:
             raise ValueError(f"{label}.{kind}.{missing[0]} must be given, got nothing")
     _check_family(f"{label}.price_sensitivity", traits.price_sensitivity, _POSITIVE_FAMILIES)
-    for name in ("tolerance", "spend"):
-        _check_family(f"{label}.{name}", getattr(traits, name), _POSITIVE_FAMILIES, least=LEAST)
+    _check_family(f"{label}.tolerance", traits.tolerance, _POSITIVE_FAMILIES, least=LEAST)
+    spend_families = ("gamma", "inverse_gamma", "lognormal", "constant")
+    _check_family(f"{label}.spend", traits.spend, spend_families, least=LEAST)
     _check_family(f"{label}.baseline_loyalty", traits.baseline_loyalty, _UNIT_FAMILIES)
     for name, one in traits.attention.items():
         _check_family(f"{label}.attention.{name}", one, _UNIT_FAMILIES)
@@ -190,7 +202,7 @@ def _check_traits(
         _check_family(f"{label}.arrival.{name}", one, _POSITIVE_FAMILIES)
     purchase_families = ("gamma", "beta", "constant", "normal")
     _check_family(f"{label}.purchase", traits.purchase, purchase_families, least=LEAST)
-    _check_family(f"{label}.leaving", traits.leaving, ("beta", "constant", "normal"))
+    _check_family(f"{label}.leaving", traits.leaving, ("gamma", "beta", "constant", "normal"))
 
 
 def _check_family(
@@ -208,7 +220,15 @@ def _check_family(
         raise ValueError(f"{label}.value must be in [{least:g}, {most:g}], got {given.value:g}")
 
 
+def _check_pipeline(scenario: Scenario) -> None:
+    if scenario.pipeline.stages and not any(need.staged for need in scenario.needs):
+        raise ValueError("needs.staged must be true of a need when pipeline.stages > 0, got none")
+    if all(need.for_owners for need in scenario.needs):
+        raise ValueError("needs.for_owners must be false of a need, got true of all")
+
+
 def _check_rest(scenario: Scenario) -> None:
+    _check_pipeline(scenario)
     needs = [need.name for need in scenario.needs]
     contract = scenario.contract
     if contract.recurring_margin > 0 and not contract.enabled:

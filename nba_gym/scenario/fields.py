@@ -97,6 +97,18 @@ class Gamma(Part):
     rate: float = value("rate", "1/unit of the trait", low=1e-9, high=1e9)
 
 
+class InverseGamma(Part):
+    """Distribution of ``scale / G`` with ``G`` gamma of this shape and rate 1.
+
+    Its mean is ``scale / (shape - 1)``, its upper tail that of a power ``-shape``: a few customers
+    who spend very much. Below a shape of 1 there would be no mean.
+    """
+
+    family: Literal["inverse_gamma"] = family_name()
+    shape: float = value("shape", "1", above=1.0, high=1e6)
+    scale: float = value("scale", "as the trait", low=1e-9, high=1e9)
+
+
 class LogNormal(Part):
     """Log-normal distribution."""
 
@@ -122,6 +134,6 @@ class Normal(Part):
 
 
 Distribution = Annotated[
-    Constant | Gamma | LogNormal | Beta | Normal, Field(discriminator="family")
+    Constant | Gamma | InverseGamma | LogNormal | Beta | Normal, Field(discriminator="family")
 ]
 """A distribution of a trait over the customers of a persona."""

@@ -40,6 +40,7 @@ class Purchase(Part):
         low=0.0,
         high=1e6,
     )
+    ask_pull: float = share("how far a gift follows the amount asked for; 0: not at all", 0.0)
     referral_rate: float = probability("referrals per buying period at full loyalty", 0.0)
     referral_value: float = money("value of a referred customer", 0.0)
 
@@ -99,6 +100,8 @@ class Relationship(Part):
     by_irrelevance: float = share("loss by irrelevant contact of intrusiveness 1", 0.0)
     by_pressure: float = share("loss by full pressure on an open basket", 0.0)
     by_problem: float = share("loss by an open problem", 0.0)
+    by_silence: float = share("loss by a visit that nobody answers", 0.0)
+    by_volunteering: float = share("gain by volunteering", 0.0)
 
 
 class Leaving(Part):
@@ -136,8 +139,32 @@ class Service(Part):
     visit_by_need: float = coefficient("effect of the strongest need")
     visit_by_problem: float = coefficient("effect of an open problem")
     visit_by_loyalty: float = coefficient("effect of loyalty above 1/2")
+    appointment: float = probability("who bought comes in next period, at least", 0.0)
     basket_rate: float = share("rate of abandoned baskets at full need", 0.0)
     basket_periods: int = periods("periods for which a basket stays open", 2, low=1)
+
+
+class Pipeline(Part):
+    """Prospects on their way to a large purchase (equations 39-41); everybody begins as one."""
+
+    stages: int = periods("stages from lead to closing; 0 is off", 0, high=100)
+    by_stage: float = coefficient("utility that each missing stage takes from staged needs")
+    scale: float = share("scale of advancing; 0 is off", 0.0)
+    base: float = log_odds("log-odds of advancing a stage in a period")
+    by_need: float = coefficient("effect of the strongest staged need")
+    by_contact: float = coefficient("effect of a noticed, relevant contact of strength 1")
+    cool: float = probability("an uncontacted prospect falls back a stage", 0.0)
+    lead_cost: float = money("cost of a lead, paid in its first period", 0.0)
+
+
+class Volunteering(Part):
+    """Time given instead of money (equation 42)."""
+
+    scale: float = share("scale of volunteering; 0 is off", 0.0)
+    base: float = log_odds("log-odds of volunteering in a period")
+    by_loyalty: float = coefficient("effect of loyalty above 1/2")
+    by_invitation: float = coefficient("effect of a noticed invitation of strength 1")
+    value: float = money("what a period of volunteering is worth", 0.0)
 
 
 class Engagement(Part):

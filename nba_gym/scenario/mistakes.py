@@ -30,18 +30,21 @@ _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 _OUT_OF_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
 
 
-def one_line(error: ErrorDetails, tree: Mapping[str, Any], label: str) -> str:
+def one_line(
+    error: ErrorDetails, tree: Mapping[str, Any], label: str, root: type[BaseModel] = Scenario
+) -> str:
     """What pydantic found, in the words of the scenario file.
 
     Args:
         error: One of the errors of a failed validation.
         tree: The values that were validated.
         label: Name of the file.
+        root: What the file describes.
 
     Returns:
         For example ``leaving.period_scale must be in [0, 1], got 1.7 (shop.toml)``.
     """
-    spot = _Spot(error["loc"], tree)
+    spot = _Spot(error["loc"], tree, root)
     kind = error["type"]
     given = shown(error["input"])
     match kind:
@@ -111,10 +114,10 @@ class _Spot:
         siblings: Names of the fields beside it.
     """
 
-    def __init__(self, location: tuple[int | str, ...], tree: Any) -> None:
+    def __init__(self, location: tuple[int | str, ...], tree: Any, root: type[BaseModel]) -> None:
         names: list[str] = []
         self.field: FieldInfo | None = None
-        self.annotation: Any = Scenario
+        self.annotation: Any = root
         self.siblings: list[str] = []
         node: Any = tree
         for step in location:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from nba_gym.scenario.schema import (
     Constant,
     Distribution,
     Gamma,
+    InverseGamma,
     LogNormal,
     Normal,
     Scenario,
@@ -58,6 +60,21 @@ class World(NamedTuple):
     referral_rate: float
     referral_value: float
     typical_spend: float
+    # pipeline
+    stages: float
+    by_stage: float
+    advance_scale: float
+    advance_base: float
+    advance_need: float
+    advance_contact: float
+    cool: float
+    lead_cost: float
+    # volunteering
+    volunteer_scale: float
+    volunteer_base: float
+    volunteer_loyalty: float
+    volunteer_invitation: float
+    volunteer_value: float
     # opting out
     opt_out_scale: float
     opt_out_base: float
@@ -82,6 +99,8 @@ class World(NamedTuple):
     loss_irrelevance: float
     loss_pressure: float
     loss_problem: float
+    loss_silence: float
+    gain_volunteering: float
     fatigue_decay: float
     fatigue_relief: float
     reference_learn: float
@@ -107,6 +126,7 @@ class World(NamedTuple):
     visit_need: float
     visit_problem: float
     visit_loyalty: float
+    appointment: float
     basket_rate: float
     basket_periods: float
     # engagement
@@ -116,7 +136,7 @@ class World(NamedTuple):
     renewal_window: float
 
 
-_MONEY = ("recurring_margin", "referral_value")
+_MONEY = ("recurring_margin", "referral_value", "lead_cost", "volunteer_value")
 WORLD_TYPE = np.dtype(
     [(name, np.float64 if name in _MONEY else np.float32) for name in World._fields], align=True
 )
@@ -126,14 +146,15 @@ WORLD_TYPE = np.dtype(
 A_CHANNEL, A_OUTBOUND, A_INBOUND, A_COST, A_FULFIL_COST, A_DISCOUNT = 0, 1, 2, 3, 4, 5
 A_INFORM, A_ASK, A_REACH, A_INTRUSIVENESS, A_LOG_PRICE, A_OFFER = 6, 7, 8, 9, 10, 11
 A_CARE, A_SERVICE, A_RETAIN, A_PRESSURE, A_RESPONSE_BASE, A_RESPONSE_SLOPE = 12, 13, 14, 15, 16, 17
-A_NEED = 18
+A_GIFT, A_INVITE, A_STRENGTH = 18, 19, 20
+A_NEED = 21
 
 # columns of the channel table
 CAP, PAUSE_AFTER, PAUSE_FOR, VISIT_SHARE, OPT_IN, IS_OUTBOUND = 0, 1, 2, 3, 4, 5
 CHANNEL_COLUMNS = 6
 
 # columns of the table of needs
-NEED_MARGIN, NEED_PRICE = 0, 1
+NEED_MARGIN, NEED_PRICE, NEED_STAGED, NEED_OWNED, NEED_QUOTA = 0, 1, 2, 3, 4
 
 # links of a trait: how a tabulated quantile becomes the trait
 LINK_IDENTITY, LINK_EXP, LINK_LOGISTIC = 0, 1, 2
@@ -159,7 +180,7 @@ class Parameters:
         world: One record with the fields of :class:`World`, ``(1,)``.
         actions: The catalogue, ``(n_actions, A_NEED + n_needs)``.
         channels: Channel table, ``(n_channels, CHANNEL_COLUMNS)``.
-        needs: Table of needs, ``(n_needs, 2)``.
+        needs: Table of needs, ``(n_needs, 5)``.
         excitation: X_jk, how an awake need j excites need k, ``(n_needs, n_needs)``.
         seasons: Utility and arrival factor by need and phase, ``(2, n_needs, cycle)``.
         waves: Sine and cosine of the phase, ``(cycle, 2)``.
@@ -199,7 +220,13 @@ def pack(scenario: Scenario) -> Parameters:
         world=np.array([tuple(map(float, _world(scenario)))], dtype=WORLD_TYPE).view(np.recarray),
         actions=_single(_catalogue(scenario)),
         channels=_single(_channel_table(scenario)),
-        needs=np.array([[need.margin, need.price] for need in scenario.needs]),
+        needs=np.array(
+            [
+                [need.margin, need.price, need.staged, need.for_owners, need.quota]
+                for need in scenario.needs
+            ],
+            dtype=np.float64,
+        ),
         excitation=_single(_excitation(scenario)),
         seasons=_single(seasons),
         waves=_single(np.stack([np.sin(phase), np.cos(phase)], axis=1)),
@@ -224,7 +251,7 @@ def _world(scenario: Scenario) -> World:
     buy, price, needs = scenario.purchase, scenario.price, scenario.need_dynamics
     aware, attention, bond = scenario.awareness, scenario.attention, scenario.relationship
     leave, contract, service = scenario.leaving, scenario.contract, scenario.service
-    policy = scenario.engagement
+    pipeline, volunteer, policy = scenario.pipeline, scenario.volunteering, scenario.engagement
     return World(
         cycle=scenario.cycle,
         horizon=scenario.horizon,
@@ -247,6 +274,19 @@ def _world(scenario: Scenario) -> World:
         referral_rate=buy.referral_rate,
         referral_value=buy.referral_value,
         typical_spend=_typical_spend(scenario),
+        stages=pipeline.stages,
+        by_stage=pipeline.by_stage,
+        advance_scale=pipeline.scale,
+        advance_base=pipeline.base,
+        advance_need=pipeline.by_need,
+        advance_contact=pipeline.by_contact,
+        cool=pipeline.cool,
+        lead_cost=pipeline.lead_cost,
+        volunteer_scale=volunteer.scale,
+        volunteer_base=volunteer.base,
+        volunteer_loyalty=volunteer.by_loyalty,
+        volunteer_invitation=volunteer.by_invitation,
+        volunteer_value=volunteer.value,
         opt_out_scale=attention.opt_out_scale,
         opt_out_base=attention.opt_out_base,
         opt_out_strain=attention.opt_out_by_strain,
@@ -268,6 +308,8 @@ def _world(scenario: Scenario) -> World:
         loss_irrelevance=bond.by_irrelevance,
         loss_pressure=bond.by_pressure,
         loss_problem=bond.by_problem,
+        loss_silence=bond.by_silence,
+        gain_volunteering=bond.by_volunteering,
         fatigue_decay=attention.fatigue_decay,
         fatigue_relief=attention.relief,
         reference_learn=price.learn,
@@ -291,6 +333,7 @@ def _world(scenario: Scenario) -> World:
         visit_need=service.visit_by_need,
         visit_problem=service.visit_by_problem,
         visit_loyalty=service.visit_by_loyalty,
+        appointment=service.appointment,
         basket_rate=service.basket_rate,
         basket_periods=service.basket_periods,
         total_contacts=policy.total_cap,
@@ -325,7 +368,8 @@ def _action_row(
     row[A_ASK] = kind == "ask"
     row[A_REACH] = channel.reach
     row[A_INTRUSIVENESS] = channel.intrusiveness * action.intrusiveness
-    row[A_LOG_PRICE] = float(np.float32(math.log1p(-action.discount)))
+    log_price = math.log1p(-action.discount) + math.log(action.ask_amount)
+    row[A_LOG_PRICE] = float(np.float32(log_price))
     row[A_OFFER] = kind in ("offer", "retain") and bool(action.needs)
     row[A_CARE] = action.strength if kind in ("service", "reward") else 0.0
     row[A_SERVICE] = action.strength if kind == "service" else 0.0
@@ -333,6 +377,9 @@ def _action_row(
     row[A_PRESSURE] = action.pressure
     row[A_RESPONSE_BASE] = channel.response
     row[A_RESPONSE_SLOPE] = channel.response_relevance
+    row[A_GIFT] = float(np.float32(action.ask_amount**scenario.purchase.ask_pull))
+    row[A_INVITE] = action.strength if kind == "invite" else 0.0
+    row[A_STRENGTH] = action.strength
     for k, need in enumerate(scenario.needs):
         row[A_NEED + k] = action.needs.get(need.name, 0.0)
     return [float(x) for x in row]
@@ -383,7 +430,21 @@ def _grid() -> Floats:
 
 
 def _quantiles(given: Distribution) -> Floats:
-    """Quantiles of a distribution at the nodes of the normal grid; exact in both tails."""
+    """Quantiles of a distribution at the nodes of the normal grid; exact in both tails.
+
+    Kept, since a fit packs hundreds of worlds that share most of their traits; read-only.
+    """
+    return _kept_levels(cast(Any, given))  # frozen, so it has a hash that its type does not know
+
+
+@lru_cache(maxsize=256)
+def _kept_levels(given: Any) -> Floats:
+    levels = _levels(given)
+    levels.setflags(write=False)
+    return levels
+
+
+def _levels(given: Distribution) -> Floats:
     z = _grid()
     low, high = special.ndtr(z), special.ndtr(-z)
     match given:
@@ -397,6 +458,9 @@ def _quantiles(given: Distribution) -> Floats:
             lower = special.gammaincinv(given.shape, low)
             upper = special.gammainccinv(given.shape, high)
             return np.where(z > 0, upper, lower) / given.rate
+        case InverseGamma():
+            mirror = Gamma(family="gamma", shape=given.shape, rate=1.0)
+            return given.scale / _quantiles(mirror)[::-1]
         case Beta():
             lower = special.betaincinv(given.a, given.b, low)
             upper = 1.0 - special.betaincinv(given.b, given.a, high)
@@ -441,13 +505,15 @@ def _trait_list(scenario: Scenario, own: Any) -> list[tuple[str, Distribution]]:
 def _tabulate(name: str, given: Distribution, *, counted: bool) -> tuple[Floats, int]:
     """Table of a trait on its link scale, and the link that leads back."""
     if name in ("purchase", "leaving"):
+        if name == "leaving" and isinstance(given, Gamma):
+            return _hazard_log_odds(given), LINK_IDENTITY
         return _propensity(given, counted=counted and name == "purchase"), LINK_IDENTITY
     match given:
         case Constant() | Normal():
             return _quantiles(given), LINK_IDENTITY
         case Beta():
             return _logit_quantiles(given), LINK_LOGISTIC
-        case Gamma() | LogNormal():
+        case Gamma() | InverseGamma() | LogNormal():
             return _log_quantiles(given), LINK_EXP
 
 
@@ -462,8 +528,14 @@ def _propensity(given: Distribution, *, counted: bool) -> Floats:
             chance = min(max(given.value, 1e-300), 1.0 - 1e-16)
             level = math.log(chance) if counted else math.log(chance) - math.log1p(-chance)
             return np.full(QUANTILE_NODES, level)
-        case Gamma() | LogNormal():
+        case Gamma() | InverseGamma() | LogNormal():
             return _log_quantiles(given)
+
+
+def _hazard_log_odds(given: Gamma) -> Floats:
+    """Log-odds of leaving within a period of who leaves at a constant rate, 1 - exp(-rate)."""
+    rate = np.maximum(_quantiles(given), 1e-30)
+    return np.log(-np.expm1(-rate)) + rate
 
 
 def _spend_noise(shape: float) -> Floats:

@@ -15,6 +15,7 @@ from nba_gym.scenario.fields import (
     Constant,
     Distribution,
     Gamma,
+    InverseGamma,
     LogNormal,
     Normal,
     Number,
@@ -34,10 +35,12 @@ from nba_gym.scenario.mechanisms import (
     Engagement,
     Leaving,
     NeedDynamics,
+    Pipeline,
     Price,
     Purchase,
     Relationship,
     Service,
+    Volunteering,
 )
 from nba_gym.scenario.tables import Tabular
 
@@ -48,6 +51,7 @@ __all__ = [
     "Constant",
     "Distribution",
     "Gamma",
+    "InverseGamma",
     "LogNormal",
     "Need",
     "Normal",
@@ -56,7 +60,7 @@ __all__ = [
     "json_schema",
 ]
 
-Kind = Literal["wait", "inform", "offer", "service", "reward", "ask", "retain"]
+Kind = Literal["wait", "inform", "offer", "service", "reward", "ask", "retain", "invite"]
 
 
 class Need(Part):
@@ -70,6 +74,12 @@ class Need(Part):
     season_utility: float = coefficient("amplitude of the season in the utility")
     season_arrival: float = value("amplitude of the season in arrivals", "log", 0.0, low=0, high=10)
     season_peak: float = value("period of the year with the peak", "periods", 0.0, low=0, high=1000)
+    staged: bool = Field(default=False, description="bought through the pipeline", strict=True)
+    for_owners: bool = Field(
+        default=False, description="bought only by who has bought something before", strict=True
+    )
+    quota: int = periods("calls to action on it that a customer may get in the window", 32, high=32)
+    quota_window: int = periods("length of that window", 1, low=1, high=32)
 
 
 class Channel(Part):
@@ -100,9 +110,14 @@ class Action(Part):
     channel: str = Field(default="", description="name of the channel; empty for waiting")
     needs: dict[str, Number] = table("how much the action speaks to each need, in [0, 1]", "share")
     discount: float = value("discount offered", "share of list price", 0.0, low=0.0, high=0.99)
+    ask_amount: float = value(
+        "amount asked for, relative to the usual one", "factor", 1.0, above=0, high=100
+    )
     cost: float = money("cost of the contact beyond the channel's", 0.0)
     fulfil_cost: float = money("cost when the customer responds", 0.0)
-    strength: float = share("strength of information, care, reward or service", 1.0)
+    strength: float = share(
+        "strength of information, care, reward, service or invitation, and in the pipeline", 1.0
+    )
     pressure: float = share("pressure put on the customer", 0.0)
     intrusiveness: float = value(
         "factor on the channel's intrusiveness", "factor", 1.0, low=0, high=100
@@ -130,7 +145,7 @@ class Traits(Part):
         description="b: gamma = purchase rate, beta or constant = purchase probability, normal = b"
     )
     leaving: Distribution = Field(
-        description="h: beta or constant = leaving probability, normal = log-odds"
+        description="h: beta or constant = leaving probability, gamma = rate, normal = log-odds"
     )
     spend: Distribution = Field(description="m > 0, mean list value of a purchase")
     attention: dict[str, Distribution] = Field(
@@ -180,7 +195,7 @@ class Scenario(Part):
     title: str = Field(description="one line for people")
     description: str = Field(default="", description="what the world represents")
     version: int = value("goes up when released journeys change", "count", 0, low=0)
-    period: Literal["day", "week", "month"] = Field(description="length of one step")
+    period: Literal["day", "week", "month", "year"] = Field(description="length of one step")
     cycle: int = periods("length of the year", low=1, high=1000)
     horizon: int = periods("periods after which a journey is cut off", low=1, high=100_000)
     discount: float = value("discount factor", "per period", above=0.0, high=1.0)
@@ -204,7 +219,14 @@ class Scenario(Part):
     leaving: Leaving = Field(default_factory=Leaving, description="churn")
     contract: Contract = Field(default_factory=Contract, description="contracts")
     service: Service = Field(default_factory=Service, description="problems, visits, baskets")
+    pipeline: Pipeline = Field(default_factory=Pipeline, description="prospects and stages")
+    volunteering: Volunteering = Field(default_factory=Volunteering, description="giving time")
     engagement: Engagement = Field(default_factory=Engagement, description="engagement policy")
+    enumerable: bool = Field(
+        default=False,
+        description="few enough states to list them all: the optimum is known exactly",
+        strict=True,
+    )
     tabular: Tabular | None = Field(
         default=None, description="tables that take the place of all mechanisms"
     )

@@ -14,11 +14,15 @@ from nba_gym.customer.arrays import Rules, State
 from nba_gym.customer.draw import weigh_purchases
 from nba_gym.customer.look_up import look_up
 from nba_gym.customer.places import (
+    ACT_GIFT,
+    ACT_OFFER,
     NOTICED,
     P_DROPOUT,
     P_NOTICE,
     P_REFERRAL,
     P_RESPOND,
+    P_VOLUNTEER_NOTICED,
+    P_VOLUNTEER_QUIET,
     SPEND_LEVEL,
     TOTAL,
     WEIGHT,
@@ -37,6 +41,7 @@ from nba_gym.records.places import (
     ACT_OUTBOUND,
     ACTION,
     CUSTOMER,
+    TENURE,
 )
 from nba_gym.scenario.parameters import NEED_MARGIN, NEED_PRICE, Array, World
 
@@ -49,14 +54,24 @@ def _expected_margin(table: Array, born: Array, needs: Array, world: World, j: i
     margin = 0.0
     for k in range(needs.shape[0]):
         of_need = need_block(table, k)
-        deal = table[ACT_DISCOUNT + j] if noticed and of_need[ACT_NEED + j] > 0.0 else 0.0
-        worth = needs[k, NEED_PRICE] * (needs[k, NEED_MARGIN] - deal)
+        spoken_to = noticed and of_need[ACT_NEED + j] > 0.0
+        deal = table[ACT_DISCOUNT + j] if spoken_to else 0.0
+        gift = table[ACT_GIFT + j] if spoken_to and table[ACT_OFFER + j] > 0.0 else 1.0
+        worth = gift * needs[k, NEED_PRICE] * (needs[k, NEED_MARGIN] - deal)
         margin += of_need[WEIGHT + j] * worth
     margin = margin / total if total > 0.0 else 0.0
     count = expected_purchases(total, table[P_DROPOUT + j], world.counted)
     buys = purchase_probability(total, world.counted)
     referral = buys * table[P_REFERRAL + j] * world.referral_value
     return count * born[SPEND_LEVEL + j] * margin + referral
+
+
+@scalar
+def _expected_time(table: Array, world: World, j: int) -> float:
+    """Expected worth of the time that lane ``j`` gives, given ``NOTICED``."""
+    loud, quiet = table[P_VOLUNTEER_NOTICED + j], table[P_VOLUNTEER_QUIET + j]
+    chance = loud if table[NOTICED + j] > 0.0 else quiet
+    return world.volunteer_value * chance if world.volunteer_scale > 0.0 else 0.0
 
 
 @stage
@@ -76,18 +91,20 @@ def _add_branch(
     for j in range(count):
         notice = table[P_NOTICE + j]
         share = notice if table[NOTICED + j] > 0.0 else 1.0 - notice
-        out[j, a] += share * _expected_margin(table, born, needs, world, j)
+        earned = _expected_margin(table, born, needs, world, j) + _expected_time(table, world, j)
+        out[j, a] += share * earned
 
 
 @stage
 def _add_certain(table: Array, kept: Array, world: World, out: Array, a: int, count: int) -> None:
-    """Equation 38, the rest: recurring margin, and costs that are certain or follow a response."""
+    """Equation 38, the rest: recurring margin, the lead, and costs certain or after a response."""
     for j in range(count):
         contacted = larger(table[ACT_OUTBOUND + j], table[ACT_INBOUND + j])
         responds = table[P_NOTICE + j] * table[P_RESPOND + j]
         out[j, a] = (
             out[j, a]
             + world.recurring_margin * kept[CUSTOMER + j]
+            - world.lead_cost * (1.0 if kept[TENURE + j] <= 0.0 else 0.0)
             - table[ACT_COST + j] * contacted
             - table[ACT_FULFIL_COST + j] * responds
         )
@@ -109,7 +126,7 @@ def _make_expected(digest: str) -> Callable[..., None]:
                 for j in range(LANES):
                     table[ACTION + j] = np.float32(a)
                 look_up(table, kept, born, rules.cards, rules.season_cards, tray, n_needs, width)
-                respond(table, kept, born, rules.excitation, world, n_needs, width)
+                respond(table, kept, born, rules.excitation, rules.needs, world, n_needs, width)
                 for noticed in (1.0, 0.0):
                     _suppose(table, noticed, width)
                     weigh_purchases(table, kept, n_needs, width)

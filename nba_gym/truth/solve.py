@@ -207,12 +207,46 @@ def _advantage(
     return q[:, 1] - q[:, 0]
 
 
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """The optimum of a problem with an end, period by period.
+
+    Attributes:
+        values: What is still to come at the beginning of each period, and 0 after the last,
+            ``(horizon + 1, S)``.
+        policy: The best action of each period and state, ``(horizon, S)``; of several the first.
+        value: V* over the distribution of the start.
+    """
+
+    values: Floats
+    policy: NDArray[np.int64]
+    value: float
+
+
+def schedule(problem: TabularProblem, horizon: int) -> Schedule:
+    """Find the best action of every period and state, by backward induction.
+
+    Args:
+        problem: The tables.
+        horizon: Periods until the end.
+
+    Raises:
+        PolicyError: If the horizon is below 1.
+
+    Source: Bellman (1957).
+    """
+    values = np.zeros((_check_horizon(horizon) + 1, problem.n_states))
+    policy = np.zeros((horizon, problem.n_states), dtype=np.int64)
+    for t in reversed(range(horizon)):
+        q = _action_values(problem, values[t + 1])
+        values[t], policy[t] = q.max(axis=1), _best(q)
+    return Schedule(values, policy, float(problem.start @ values[0]))
+
+
 def _solve_backwards(problem: TabularProblem, horizon: int) -> Solution:
-    values = np.zeros(problem.n_states)
-    q = _action_values(problem, values)
-    for _ in range(_check_horizon(horizon)):
-        q = _action_values(problem, values)
-        values = q.max(axis=1)
+    values = schedule(problem, horizon).values
+    q = _action_values(problem, values[1])
+    values = values[0]
     rounding = 4.0 * np.finfo(np.float64).eps * horizon * max(1.0, float(np.abs(values).max()))
     return _solution(problem, q, rounding)
 

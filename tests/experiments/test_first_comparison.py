@@ -33,9 +33,10 @@ FLAGS = [text for name, value in SMALL.items() for text in (f"--{name}", str(val
 
 
 @pytest.fixture(autouse=True)
-def short_parity(monkeypatch):
-    """Export is tested elsewhere; here it is only in the way."""
+def short_steps(monkeypatch):
+    """Export and calibration are tested elsewhere; here they are only in the way."""
     monkeypatch.setattr(first_comparison, "export", partial(first_comparison.export, rows=500))
+    monkeypatch.setattr(steps, "calibrate", partial(steps.calibrate, trials=2))
 
 
 def table(folder: Path) -> pl.DataFrame:

@@ -14,9 +14,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nba_gym.arithmetic import log
-from nba_gym.customer import leaving, needs, purchase, relationship, response, service
+from nba_gym.customer import (
+    leaving,
+    needs,
+    pipeline,
+    purchase,
+    relationship,
+    response,
+    service,
+    volunteering,
+)
 
-EQUATIONS = (response, purchase, relationship, needs, leaving, service)
+EQUATIONS = (response, purchase, relationship, needs, leaving, service, pipeline, volunteering)
 
 Scalar = Callable[..., float]
 
@@ -109,6 +118,8 @@ PROBABILITIES = [
     "basket_probability",
     "referral_probability",
     "is_chosen",
+    "advance_probability",
+    "volunteer_probability",
 ]
 LEVELS = ["add_relevance", "update_loyalty", "update_need", "update_awareness", "reading"]
 
@@ -257,6 +268,13 @@ NEVER_FALLS = [
     ("update_fatigue", "intrusion"),
     ("discontent", "strain_felt"),
     ("purchase_weight", "utility"),
+    ("stage_gap", "missing"),
+    ("advance_probability", "push"),
+    ("advance_probability", "strongest_need"),
+    ("volunteer_probability", "loyalty"),
+    ("volunteer_probability", "invitation"),
+    ("loyalty_gain", "volunteered"),
+    ("loyalty_loss", "unanswered"),
 ]
 NEVER_RISES = [
     ("strain", "tolerance"),
@@ -370,6 +388,13 @@ OFF: list[tuple[str, dict[str, float], list[str]]] = [
     ("loyalty_loss", {"by_irrelevance": 0.0}, ["intrusion", "relevance", "tolerance"]),
     ("loyalty_loss", {"by_pressure": 0.0}, ["pressure"]),
     ("loyalty_loss", {"by_problem": 0.0}, ["problem"]),
+    ("loyalty_loss", {"by_silence": 0.0}, ["unanswered"]),
+    ("loyalty_gain", {"by_volunteering": 0.0}, ["volunteered"]),
+    ("stage_gap", {"by_stage": 0.0}, ["missing"]),
+    ("advance_probability", {"by_need": 0.0}, ["strongest_need"]),
+    ("advance_probability", {"by_contact": 0.0}, ["push"]),
+    ("volunteer_probability", {"by_loyalty": 0.0}, ["loyalty"]),
+    ("volunteer_probability", {"by_invitation": 0.0}, ["invitation"]),
     ("update_loyalty", {"drift": 0.0}, ["baseline"]),
     ("update_fatigue", {"decay": 0.0}, ["fatigue"]),
     ("update_fatigue", {"relief": 0.0}, ["relevance"]),
@@ -397,6 +422,8 @@ def test_a_coefficient_at_zero_switches_its_mechanism_off_exactly(name, off, inp
     assert plain(name)(**values | others) == plain(name)(**values)
 
 
+GAINS = ("by_purchase", "by_solution", "by_care", "by_information", "by_volunteering")
+LOSSES = ("by_irrelevance", "by_pressure", "by_problem", "by_silence")
 NOTHING: list[tuple[str, dict[str, float]]] = [
     ("purchase_weight", {"alive": 0.0}),
     ("notice_probability", {"reach": 0.0}),
@@ -405,8 +432,12 @@ NOTHING: list[tuple[str, dict[str, float]]] = [
     ("opt_out_probability", {"outbound": 0.0}),
     ("persuasion", {"by_offer": 0.0, "by_pressure": 0.0}),
     ("persuasion", {"speaks_to": 0.0}),
-    ("loyalty_gain", dict.fromkeys(("by_purchase", "by_solution", "by_care", "by_information"), 0)),
-    ("loyalty_loss", dict.fromkeys(("by_irrelevance", "by_pressure", "by_problem"), 0.0)),
+    ("loyalty_gain", dict.fromkeys(GAINS, 0)),
+    ("loyalty_loss", dict.fromkeys(LOSSES, 0.0)),
+    ("advance_probability", {"scale": 0.0}),
+    ("advance_probability", {"possible": 0.0}),
+    ("volunteer_probability", {"scale": 0.0}),
+    ("volunteer_probability", {"alive": 0.0}),
     ("arrival_probability", {"rate": 0.0}),
     ("arrival_probability", {"alive": 0.0}),
     ("signal_probability", {"false_rate": 0.0, "true_rate": 0.0}),

@@ -18,6 +18,7 @@ COMMANDS = {
     "features": ["retail"],
     "journey": ["retail"],
     "calibrate": ["--help"],
+    "card": ["--help"],
     "effects": ["--help"],
     "--help": [],
 }

@@ -16,10 +16,19 @@ import pytest
 from scipy import stats
 
 import nba_gym
-from nba_gym.customer import leaving, needs, purchase, relationship, response, service
+from nba_gym.customer import (
+    leaving,
+    needs,
+    pipeline,
+    purchase,
+    relationship,
+    response,
+    service,
+    volunteering,
+)
 from nba_gym.lanes import MAX_NEEDS
 
-EQUATIONS = (response, purchase, relationship, needs, leaving, service)
+EQUATIONS = (response, purchase, relationship, needs, leaving, service, pipeline, volunteering)
 
 
 def plain(function: Any) -> Any:
@@ -37,7 +46,7 @@ def functions(module: ModuleType) -> dict[str, Any]:
 ALL = {name: f for module in EQUATIONS for name, f in functions(module).items()}
 COMPILED = any(hasattr(f, "py_func") for f in ALL.values())
 CHECKOUT = str(Path(nba_gym.__file__).parents[1])
-LN2 = math.log(2.0)
+LN2, LN3 = math.log(2.0), math.log(3.0)
 
 
 def by_hand(equation: str, expected: float, **arguments: float):
@@ -161,28 +170,81 @@ BY_HAND = [
     by_hand("expected_purchases", 1.0, total=2 * LN2, dropout=0.5, counted=1.0),
     by_hand(
         "loyalty_gain",
-        0.1 + 0.2 + 0.15 + 0.05,
+        0.1 + 0.2 + 0.15 + 0.05 + 0.125,
         by_purchase=0.1,
         by_solution=0.2,
         by_care=0.3,
         by_information=0.4,
+        by_volunteering=0.125,
         purchased=1.0,
         solved=1.0,
         care=0.5,
         information=0.5,
         relevance=0.25,
+        volunteered=1.0,
     ),
     by_hand(
         "loyalty_loss",
-        0.4 * 0.5 * 0.25 / 2.0 + 0.1 + 0.1,
+        0.4 * 0.5 * 0.25 / 2.0 + 0.1 + 0.1 + 0.0625,
         by_irrelevance=0.4,
         by_pressure=0.2,
         by_problem=0.1,
+        by_silence=0.0625,
         intrusion=0.5,
         relevance=0.75,
         tolerance=2.0,
         pressure=0.5,
         problem=1.0,
+        unanswered=1.0,
+    ),
+    by_hand("stage_gap", 1.5, by_stage=0.5, missing=3.0),
+    by_hand(
+        "advance_probability",
+        0.5 * 0.75,
+        scale=0.5,
+        base=LN3 - 1.25,
+        by_need=1.0,
+        by_contact=2.0,
+        strongest_need=0.25,
+        push=0.5,
+        possible=1.0,
+    ),
+    by_hand(
+        "advance_probability",
+        0.0,
+        scale=0.5,
+        base=0.0,
+        by_need=1.0,
+        by_contact=2.0,
+        strongest_need=0.25,
+        push=0.5,
+        possible=0.0,
+    ),
+    by_hand("stage_move", 1.0, luck=0.25, advances=0.5, cools=0.25),
+    by_hand("stage_move", 0.0, luck=0.5, advances=0.5, cools=0.25),
+    by_hand("stage_move", -1.0, luck=0.75, advances=0.5, cools=0.25),
+    by_hand("stage_move", 1.0, luck=0.75, advances=0.875, cools=0.5),
+    by_hand(
+        "volunteer_probability",
+        0.5 * 0.75,
+        scale=0.5,
+        base=LN3 - 1.5,
+        by_loyalty=2.0,
+        by_invitation=1.0,
+        loyalty=1.0,
+        invitation=0.5,
+        alive=1.0,
+    ),
+    by_hand(
+        "volunteer_probability",
+        0.0,
+        scale=0.5,
+        base=0.0,
+        by_loyalty=2.0,
+        by_invitation=1.0,
+        loyalty=1.0,
+        invitation=0.5,
+        alive=0.0,
     ),
     by_hand(
         "update_loyalty",

@@ -12,6 +12,7 @@ from nba_gym.customer.luck import (
     SEED_ROW,
     answer_luck,
     draw_buyer_luck,
+    draw_courtship_luck,
     draw_luck,
     draw_service_luck,
 )
@@ -142,11 +143,12 @@ def test_a_policys_luck_depends_on_seed_customer_and_period_alone():
 N_NEEDS = 3
 OF_BUYERS = [places.BOOK.places[name] for name in ("luck_choice", "luck_spend", "luck_referral")]
 OF_FEW = [places.BOOK.places[name] for name in ("luck_reading", "luck_solve")]
+OF_SOME_WORLDS = [places.BOOK.places[name] for name in ("luck_stage", "luck_volunteer")]
 OF_ALL = [
     place
     for book in (places.BOOK, places.NEEDS)
     for name, place in book.places.items()
-    if name.startswith("luck_") and place not in OF_BUYERS + OF_FEW
+    if name.startswith("luck_") and place not in OF_BUYERS + OF_FEW + OF_SOME_WORLDS
 ]
 
 
@@ -164,11 +166,13 @@ def luck_of(*who: tuple[int, int, int]):
         identity[SEED_ROW + j], identity[CUSTOMER_ROW + j] = seed, customer
         kept[TENURE + j] = period
     draw_luck(table, kept, identity, N_NEEDS, LANES)
+    draw_courtship_luck(table, kept, identity, LANES)
     for j in range(len(who)):
         draw_buyer_luck(table, kept, identity, j)
         draw_service_luck(table, kept, identity, j)
     answers = [[answer_luck(kept, identity, k, j) for j in range(len(who))] for k in range(N_NEEDS)]
-    return np.stack([*rows(OF_ALL + OF_BUYERS + OF_FEW, table, len(who)), *answers], axis=1)
+    kinds = OF_ALL + OF_BUYERS + OF_FEW + OF_SOME_WORLDS
+    return np.stack([*rows(kinds, table, len(who)), *answers], axis=1)
 
 
 def test_the_luck_of_a_period_depends_on_every_bit_of_seed_customer_and_period():
@@ -188,4 +192,4 @@ def test_the_luck_of_a_period_does_not_depend_on_the_lane():
 
 def test_no_two_kinds_of_event_share_their_luck():
     luck = luck_of((5, 7, 3))[0]
-    assert len(set(luck.tolist())) == len(luck) == 8 + 3 + 2 + 2 * N_NEEDS + N_NEEDS
+    assert len(set(luck.tolist())) == len(luck) == 8 + 3 + 2 + 2 + 2 * N_NEEDS + N_NEEDS

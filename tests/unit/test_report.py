@@ -64,7 +64,7 @@ def made_up(value, *, waits=False, seed=0):
     lines = dict.fromkeys(LINES, zero) | {"margin": value - cost, "contact_cost": cost}
     share = np.zeros((horizon, RETAIL.n_actions))
     share[:, 0 if waits else 1] = 1.0
-    states = {"basket open": np.zeros(7), "no purchase for 26": np.arange(7.0)}
+    states = {"basket open": np.zeros(8), "no purchase for 26": np.r_[np.arange(7.0), 0.0]}
     return Rollout(
         customers=np.arange(n, dtype=np.uint64),
         persona=np.arange(n) % 3,
@@ -74,6 +74,7 @@ def made_up(value, *, waits=False, seed=0):
         contacts=zero if waits else np.full(n, 5.0),
         opt_outs=zero,
         purchases=np.ones(n),
+        courtship=zero,
         alive=(lifetime[:, None] > np.arange(horizon)).mean(axis=0),
         contact_rate=np.full((horizon, RETAIL.n_channels), 0.0 if waits else 0.1),
         action_share=share,

@@ -33,7 +33,7 @@ def test_packed_arrays_are_finite_of_the_stated_shape_and_contiguous(name, small
     shapes = {
         "actions": (n, A_NEED + k),
         "channels": (c, CHANNEL_COLUMNS),
-        "needs": (k, 2),
+        "needs": (k, 5),
         "excitation": (k, k),
         "seasons": (2, k, scenario.cycle),
         "waves": (scenario.cycle, 2),
@@ -81,6 +81,8 @@ def test_a_row_of_the_catalogue_holds_what_the_file_says(small):
         "A_PRESSURE": 0.25,
         "A_RESPONSE_BASE": 0.02,
         "A_RESPONSE_SLOPE": 0.2,
+        "A_GIFT": 1.0,
+        "A_STRENGTH": 1.0,
         "A_NEED": 0.75,
     }
     row = np.zeros(len(offer), dtype=np.float32)
@@ -88,6 +90,7 @@ def test_a_row_of_the_catalogue_holds_what_the_file_says(small):
         row[getattr(parameters, name)] = value
     np.testing.assert_array_equal(offer, row)
     expected = {"A_CHANNEL": 1, "A_INBOUND": 1, "A_REACH": 1, "A_CARE": 0.6, "A_SERVICE": 0.6}
+    expected |= {"A_GIFT": 1.0, "A_STRENGTH": 0.6}
     row = np.zeros(len(service), dtype=np.float32)
     for name, value in expected.items():
         row[getattr(parameters, name)] = value
@@ -101,13 +104,15 @@ KINDS = {
     "reward": {"A_CARE": 0.6},
     "ask": {"A_ASK": 1.0},
     "retain": {"A_OFFER": 1.0, "A_RETAIN": 1.0},
+    "invite": {"A_INVITE": 0.6},
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_action_has_its_own_effects(kind, small):
     path = "actions.web_service"
-    row = pack(load_scenario(small, {f"{path}.kind": kind, f"{path}.needs.gifts": 0.5})).actions[2]
+    changes = {f"{path}.kind": kind, f"{path}.needs.gifts": 0.5, "volunteering.scale": 0.5}
+    row = pack(load_scenario(small, changes)).actions[2]
     columns = {name for effects in KINDS.values() for name in effects}
     expected = dict.fromkeys(columns, 0.0) | KINDS[kind]
     assert {name: row[getattr(parameters, name)] for name in columns} == expected
@@ -158,6 +163,17 @@ NAMES_IN_THE_WORLD = {
     "relationship.by_irrelevance": "loss_irrelevance",
     "relationship.by_pressure": "loss_pressure",
     "relationship.by_problem": "loss_problem",
+    "relationship.by_silence": "loss_silence",
+    "relationship.by_volunteering": "gain_volunteering",
+    "pipeline.scale": "advance_scale",
+    "pipeline.base": "advance_base",
+    "pipeline.by_need": "advance_need",
+    "pipeline.by_contact": "advance_contact",
+    "volunteering.scale": "volunteer_scale",
+    "volunteering.base": "volunteer_base",
+    "volunteering.by_loyalty": "volunteer_loyalty",
+    "volunteering.by_invitation": "volunteer_invitation",
+    "volunteering.value": "volunteer_value",
 }
 MECHANISMS = (
     "purchase",
@@ -169,9 +185,11 @@ MECHANISMS = (
     "leaving",
     "contract",
     "service",
+    "pipeline",
+    "volunteering",
     "engagement",
 )
-ELSEWHERE = ("purchase.transaction_shape", "engagement.total_window")
+ELSEWHERE = ("purchase.transaction_shape", "purchase.ask_pull", "engagement.total_window")
 
 
 def test_the_world_holds_every_number_of_the_mechanisms_under_its_name(small):
@@ -185,9 +203,10 @@ def test_the_world_holds_every_number_of_the_mechanisms_under_its_name(small):
                 changes[f"{table}.{name}"] = next(series)
     changes["price.loss_aversion"] = 1.75
     changes["need_dynamics.signal_true"] = 0.75  # never below signal_false
+    changes["needs.shoes.staged"] = True  # what a pipeline is for
     world = pack(load_scenario(small, changes)).world[0]
     for path, value in changes.items():
-        if path not in (*ELSEWHERE, "contract.enabled"):
+        if path not in (*ELSEWHERE, "contract.enabled", "needs.shoes.staged"):
             assert world[NAMES_IN_THE_WORLD.get(path, path.split(".")[-1])] == value, path
 
 

@@ -118,12 +118,12 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown family": (
         {"traits.spend.family": "gama"},
-        "traits.spend.family must be one of constant, gamma, lognormal, beta, normal, got 'gama'; "
-        "did you mean 'gamma'?",
+        "traits.spend.family must be one of constant, gamma, inverse_gamma, lognormal, beta, normal, "
+        "got 'gama'; did you mean 'gamma'?",
     ),
     "family that does not fit": (
         {"traits.spend": {"family": "normal", "mean": 2.0, "sd": 1.0}},
-        "traits.spend.family must be one of gamma, lognormal, constant, got 'normal'",
+        "traits.spend.family must be one of gamma, inverse_gamma, lognormal, constant, got 'normal'",
     ),
     "constant out of range": (
         {"traits.attention.email": {"family": "constant", "value": 1.5}},
@@ -135,8 +135,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown kind": (
         {"actions.email_offer.kind": "ofer"},
-        "actions.email_offer.kind must be 'wait', 'inform', 'offer', 'service', 'reward', 'ask' or "
-        "'retain', got 'ofer'; did you mean 'offer'?",
+        "actions.email_offer.kind must be 'wait', 'inform', 'offer', 'service', 'reward', 'ask', "
+        "'retain' or 'invite', got 'ofer'; did you mean 'offer'?",
     ),
     "name with capitals": (
         {"name": "My Shop"},

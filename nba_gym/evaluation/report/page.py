@@ -38,21 +38,26 @@ def render_page(
 ) -> str:
     """The whole document."""
     scenario = stage.comparison.scenario
+    body = [
+        f"<h1>{_text(title)}</h1>",
+        f'<p class="world">{_text(scenario.title)}</p>',
+        _answer(answer),
+        render_section("Ranking", _ranking(stage)),
+        *(render_figure(i, figure) for i, figure in enumerate(figures, start=1)),
+        render_section("Notes", render_list(notes)) if notes else "",
+        render_section("Files", render_list(artefacts, code=True)) if artefacts else "",
+        render_section("Provenance", _provenance(stage.comparison)),
+    ]
+    return render_document(title, body)
+
+
+def render_document(title: str, body: Sequence[str]) -> str:
+    """A page of its own: the style, and parts that are HTML already."""
     style = (
         resources.files("nba_gym.evaluation.report")
         .joinpath("report.css")
         .read_text(encoding="utf-8")
     )
-    body = [
-        f"<h1>{_text(title)}</h1>",
-        f'<p class="world">{_text(scenario.title)}</p>',
-        _answer(answer),
-        _section("Ranking", _ranking(stage)),
-        *(_figure(i, figure) for i, figure in enumerate(figures, start=1)),
-        _section("Notes", _list(notes)) if notes else "",
-        _section("Files", _list(artefacts, code=True)) if artefacts else "",
-        _section("Provenance", _provenance(stage.comparison)),
-    ]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -71,11 +76,13 @@ def _answer(answer: Answer) -> str:
     )
 
 
-def _section(title: str, content: str) -> str:
+def render_section(title: str, content: str) -> str:
+    """A part of the page; its content is HTML already."""
     return f"<section><h2>{_text(title)}</h2>{content}</section>"
 
 
-def _list(items: Sequence[str], *, code: bool = False) -> str:
+def render_list(items: Sequence[str], *, code: bool = False) -> str:
+    """Plain texts, one a line."""
     rows = [_text(item) for item in items]
     rows = [f"<code>{row}</code>" for row in rows] if code else rows
     return '<ul class="plainlist">' + "".join(f"<li>{row}</li>" for row in rows) + "</ul>"
@@ -137,7 +144,7 @@ def _name(stage: Stage, name: str) -> str:
     role = ", ".join(text for text, true in roles.items() if true)
     note = f'<span class="role">{role}</span>' if role else ""
     return (
-        f'<th scope="row"><div class="name">{_swatch(stage.styles[name])}'
+        f'<th scope="row"><div class="name">{swatch(stage.styles[name])}'
         f"<div>{_text(name)}{note}</div></div></th>"
     )
 
@@ -160,23 +167,23 @@ def _scope(comparison: Comparison) -> str:
     )
 
 
-def _figure(number_: int, figure: Figure) -> str:
+def render_figure(number_: int, figure: Figure) -> str:
     """A figure: title, legend, panels, caption."""
-    keys = "".join(f"<li>{_swatch(look)}{_text(name)}</li>" for look, name in figure.legend)
+    keys = "".join(f"<li>{swatch(look)}{_text(name)}</li>" for look, name in figure.legend)
     legend = f'<ul class="legend">{keys}</ul>' if keys else ""
     panels = "".join(
         f'<div class="panel"><h3>{_text(title)}</h3>{drawing}</div>'
         for title, drawing in figure.panels
     )
     kind = "panels small" if figure.small else "panels"
-    return _section(
+    return render_section(
         f"{number_}. {figure.title}",
         f'<figure>{legend}<div class="{kind}">{panels}</div>'
         f'<figcaption class="caption">{_text(figure.caption)}</figcaption></figure>',
     )
 
 
-def _swatch(style: Style) -> str:
+def swatch(style: Style) -> str:
     """A look in small: a line with its marker, or a block."""
     shade, dash = f"var(--{style.colour})", " ".join(f"{length:g}" for length in style.dash)
     block = f'<path d="M0 0h30v12h-30z" fill="{shade}"/>'

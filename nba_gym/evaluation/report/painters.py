@@ -126,6 +126,67 @@ def paint_stacks(
     paint_intervals(axes, bare, ticks, label, zero=True)
 
 
+def paint_bars(
+    axes: Any,
+    bars: Floats,
+    marks: Sequence[tuple[Floats, Floats, Floats, Style]],
+    names: Sequence[str],
+    labels: tuple[str, str],
+    style: Style,
+) -> None:
+    """Bars side by side, and on each a mark with its interval for everything it is compared with.
+
+    Args:
+        axes: Where to draw.
+        bars: Their heights, ``(n_bars,)``; NaN for none.
+        marks: Heights, lower and upper ends, ``(n_bars,)`` each, and the look.
+        names: Names of the bars.
+        labels: Of both axes.
+        style: Look of the bars.
+    """
+    at = np.arange(len(bars), dtype=np.float64)
+    axes.bar(at, np.nan_to_num(bars), width=0.72, color=colour(style.colour), alpha=0.55)
+    for i, (height, low, high, look) in enumerate(marks):
+        shade, place = colour(look.colour), at + 0.3 * (i - (len(marks) - 1) / 2.0)
+        axes.vlines(place, low, high, color=shade, linewidth=2.0)
+        axes.plot(place, height, look.marker, color=shade, markersize=6.0, mew=0, zorder=4)
+    axes.set_xticks(at, names)
+    axes.tick_params(axis="x", length=0, labelcolor=colour("ink"))
+    axes.set_xlabel(labels[0])
+    axes.set_ylabel(labels[1])
+    axes.set_ylim(bottom=0.0)
+    axes.grid(axis="y")
+    _plain(axes, "y")
+
+
+@dataclass(frozen=True)
+class Swing:
+    """What a row of a tornado comes to at its lower and its upper setting."""
+
+    name: str
+    low: Interval
+    high: Interval
+
+
+def paint_tornado(axes: Any, swings: Sequence[Swing], styles: tuple[Style, Style], x: str) -> None:
+    """Two bars a row from 0, for a lower and an upper setting, with their intervals."""
+    height = 0.38
+    for i, swing in enumerate(swings):
+        for j, (given, style) in enumerate(zip((swing.low, swing.high), styles, strict=True)):
+            at = i + (j - 0.5) * height
+            axes.barh(at, given.mean, height=height, color=colour(style.colour), linewidth=0)
+            axes.plot([given.low, given.high], [at, at], color=colour("ink"), linewidth=1.0)
+    axes.axvline(0.0, color=colour("ink"), linewidth=1.0)
+    axes.set_yticks(range(len(swings)), [short(swing.name, 26) for swing in swings])
+    axes.set_ylim(len(swings) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0, labelcolor=colour("ink"), labelsize=10)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x")
+    axes.set_xlabel(x)
+    axes.margins(x=0.08)
+    _plain(axes, "x", 4)
+
+
 def paint_areas(
     axes: Any, x: Floats, layers: Floats, styles: Sequence[Style], units: tuple[str, str]
 ) -> None:

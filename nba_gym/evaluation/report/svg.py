@@ -16,6 +16,7 @@ from io import StringIO
 from typing import Any, cast
 
 from nba_gym.errors import MissingExtraError
+from nba_gym.records.ledger import LINES
 
 Paint = Callable[[Any], None]
 
@@ -23,7 +24,7 @@ COLOURS = (
     *("ink", "soft", "faint", "paper", "heat"),
     *("agent", "baseline", "idle", "privileged", "other0", "other1", "other2", "other3"),
     *(f"channel{i}" for i in range(8)),
-    *(f"line{i}" for i in range(6)),
+    *(f"line{i}" for i in range(len(LINES))),
 )
 """CSS variables that a panel may use."""
 
