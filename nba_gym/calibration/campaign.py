@@ -85,10 +85,12 @@ def campaign_of(log: ContactLog, scenario: Scenario) -> Campaign:
 
 
 def _ages(since: pl.Series, date: pl.Series, period: str) -> NDArray[np.int64]:
-    """Whole periods from acquisition to the contact; months are those of the calendar."""
-    if period == "month":
+    """Whole periods from acquisition to the contact; months and years are those of the calendar."""
+    if period in ("month", "year"):
         months = [(day.dt.year().cast(pl.Int64) * 12 + day.dt.month()) for day in (since, date)]
-        return (months[1] - months[0]).to_numpy()
+        years = [day.dt.year().cast(pl.Int64) for day in (since, date)]
+        born, now = months if period == "month" else years
+        return (now - born).to_numpy()
     return (date - since).dt.total_days().to_numpy() // {"day": 1, "week": 7}[period]
 
 

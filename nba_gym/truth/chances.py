@@ -69,7 +69,7 @@ def _make_chances(digest: str) -> Callable[..., None]:
             kept, born, rows = state.values[t], state.constants[t], out[first:]
             _choose(table, actions[first:], count)
             look_up(table, kept, born, rules.cards, rules.season_cards, tray, n_needs, width)
-            respond(table, kept, born, rules.excitation, world, n_needs, width)
+            respond(table, kept, born, rules.excitation, rules.needs, world, n_needs, width)
             _write_contact(table, rows, count)
             for noticed in (1.0, 0.0):
                 _suppose(table, noticed, width)

@@ -29,8 +29,8 @@ POLICIES = {
     "optimum": "exact optimum",
 }
 """Policies of a card by the name that targets use, and what tables call them."""
-RULES = {"relevant": 4, "rested": 8}
-"""Rules of relevant contact on the target's channel, and the periods between two contacts."""
+RULES = {"relevant": 4, "rested": 8, "broadcast": 4}
+"""Rules of contact on the target's channel, and the periods between two contacts."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,8 @@ class Bench:
         if name in RULES:
             if not channel:
                 raise ScenarioError(f"channel must be given for the policy {name!r}, got none")
-            return RelevantContact(self.scenario, channel, RULES[name])
+            at_random = name == "broadcast"
+            return RelevantContact(self.scenario, channel, RULES[name], broadcast=at_random)
         if name == "optimum":
             return BestPolicy(self.scenario)
         known = {"no_contact": NoContact, "random": UniformRandom, "oracle": MyopicOracle}

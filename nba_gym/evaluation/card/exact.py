@@ -11,13 +11,13 @@ from nba_gym.evaluation.card.bench import Bench
 from nba_gym.evaluation.card.targets import Target, check_known
 from nba_gym.scenario.tables import problem_of
 from nba_gym.statistics import Interval
+from nba_gym.truth.optimal import exact
 from nba_gym.truth.solve import evaluate, solve
 
 
 def measure_optimum(bench: Bench, target: Target) -> Interval:
     """Value of the best policy over the horizon, at the start; nothing is simulated."""
-    scenario = bench.scenario
-    return _exactly(solve(problem_of(scenario), horizon=scenario.horizon).value)
+    return _exactly(exact(bench.scenario).schedule.value)
 
 
 def measure_value_of(bench: Bench, target: Target) -> Interval:

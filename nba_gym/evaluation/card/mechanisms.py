@@ -81,10 +81,19 @@ MECHANISMS = (
     Mechanism(
         "loyalty grows",
         "12a",
-        _of("relationship", "by_purchase", "by_solution", "by_care", "by_information"),
+        _of(
+            "relationship",
+            "by_purchase",
+            "by_solution",
+            "by_care",
+            "by_information",
+            "by_volunteering",
+        ),
     ),
     Mechanism(
-        "loyalty is lost", "12b", _of("relationship", "by_irrelevance", "by_pressure", "by_problem")
+        "loyalty is lost",
+        "12b",
+        _of("relationship", "by_irrelevance", "by_pressure", "by_problem", "by_silence"),
     ),
     Mechanism("loyalty drifts back", "12", ("relationship.drift",)),
     Mechanism(
@@ -146,6 +155,25 @@ MECHANISMS = (
         "baskets are abandoned", "24", ("service.basket_rate",), beside=("purchase.by_basket",)
     ),
     Mechanism("referrals", "25", ("purchase.referral_rate",), beside=("purchase.referral_value",)),
+    Mechanism("buyers come back in", "23", ("service.appointment",)),
+    Mechanism(
+        "prospects move in stages",
+        "39, 40",
+        ("pipeline.stages",),
+        ("pipeline.base",),
+        _of("pipeline", "scale", "by_need", "by_contact", "cool", "lead_cost"),
+        how="odds",
+    ),
+    Mechanism("missing stages hold back", "39", ("pipeline.by_stage",), highest=_COEFFICIENT),
+    Mechanism(
+        "customers give time",
+        "42",
+        ("volunteering.scale",),
+        ("volunteering.base",),
+        _of("volunteering", "by_loyalty", "by_invitation", "value"),
+        how="odds",
+    ),
+    Mechanism("gifts follow the amount asked for", "43", ("purchase.ask_pull",)),
     Mechanism(
         "contracts that renew", "30", ("contract.enabled",), (), ("contract.recurring_margin",)
     ),

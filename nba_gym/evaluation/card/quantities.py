@@ -14,12 +14,13 @@ from nba_gym.evaluation.card.bench import Bench
 from nba_gym.evaluation.card.exact import measure_best_share, measure_optimum, measure_value_of
 from nba_gym.evaluation.card.targets import Target, check_known
 from nba_gym.statistics import Interval, mean_interval, ratio_interval
+from nba_gym.truth.optimal import exact
 from nba_gym.truth.twins import ActionTwins, action_twins
 
 Unit = Literal["share", "points", "ratio", "money"]
 Measure = Callable[[Bench, Target], Interval]
 
-MONTHS = {"day": 12.0 / 365.25, "week": 84.0 / 365.25, "month": 1.0}
+MONTHS = {"day": 12.0 / 365.25, "week": 84.0 / 365.25, "month": 1.0, "year": 12.0}
 """Months in a period."""
 _ROUNDING = 1e-9
 """What sums of discounted money may differ by; money itself comes in steps of 1.5e-5."""
@@ -106,6 +107,27 @@ def _never_again(bench: Bench, target: Target) -> Interval:
     return mean_interval(bought[ages - 1, np.arange(n)] == 0)
 
 
+def _won(bench: Bench, target: Target) -> Interval:
+    return mean_interval(bench.watched(_actor(target)).run.purchases > 0)
+
+
+def _cost_per_acquisition(bench: Bench, target: Target) -> Interval:
+    run = bench.watched(_actor(target)).run
+    return ratio_interval(run.courtship, (run.purchases > 0).astype(np.float64))
+
+
+def _inbound_share(bench: Bench, target: Target) -> Interval:
+    counts = bench.watched(_actor(target)).counts
+    met, sent = (counts[kind].sum(axis=1) for kind in ("met", "sent"))
+    return ratio_interval(met, met + sent)
+
+
+def _of_optimum(bench: Bench, target: Target) -> Interval:
+    found = mean_interval(bench.watched(_actor(target)).run.value)
+    best = exact(bench.scenario).schedule.value
+    return Interval(found.mean / best, found.low / best, found.high / best)
+
+
 def _effect_on_churn(bench: Bench, target: Target) -> Interval:
     return _twins(bench, target, target.window).left.interval()
 
@@ -152,15 +174,16 @@ ACTING = {
     "oracle": "the myopic oracle",
     "optimum": "the exact optimum",
     "relevant": "relevant contact on this channel alone, every 4th period",
+    "broadcast": "a broadcast on this channel alone, every 4th period, about anything",
     "rested": "at rest: relevant contact on this channel alone, every 8th period",
 }
 """Who acts while something is measured, for people."""
 
 QUANTITIES: dict[str, Quantity] = {
     "click_rate": Quantity(
-        _rate("responded", "sent"),
-        "responses per contact sent, also to those who have left unseen",
-        policy="relevant",
+        _rate("responded", "reached"),
+        "responses per contact sent to customers who have not left",
+        policy="broadcast",
         needs=("channel",),
     ),
     "notice_rate": Quantity(
@@ -170,8 +193,8 @@ QUANTITIES: dict[str, Quantity] = {
         needs=("channel",),
     ),
     "opt_out_rate": Quantity(
-        _rate("opted_out", "sent"),
-        "consents withdrawn per contact sent, also to those who have left unseen",
+        _rate("opted_out", "reached"),
+        "consents withdrawn per contact sent to customers who have not left",
         policy="rested",
         needs=("channel",),
     ),
@@ -214,6 +237,24 @@ QUANTITIES: dict[str, Quantity] = {
     "gain_over_practice": Quantity(
         _gain_over_practice,
         "value of a learned agent above tuned greedy practice (measured elsewhere, see gains.json)",
+    ),
+    "won": Quantity(
+        _won, "customers who buy at least once within the horizon", policy="practice"
+    ),
+    "cost_per_acquisition": Quantity(
+        _cost_per_acquisition,
+        "cost of all leads, and of contacts and service until the first purchase or the end, per "
+        "customer who buys",
+        unit="money",
+        policy="practice",
+    ),
+    "inbound_share": Quantity(
+        _inbound_share,
+        "share of all contacts that answer a visit, which the customer began",
+        policy="practice",
+    ),
+    "of_optimum": Quantity(
+        _of_optimum, "mean value as a share of the exact optimum V*", policy="oracle"
     ),
     "optimum": Quantity(measure_optimum, "exact value of the best policy", unit="money"),
     "value_of_actions": Quantity(

@@ -26,22 +26,26 @@ class RelevantContact:
 
     Of the allowed actions on the channel that inform or offer (of all on it, where none does), the
     one with the largest ``sum_k M_jk * smoothed signal_k``; of equals the first. It reads nothing
-    but the records.
+    but the records. A broadcast takes one of them at random instead.
 
     Args:
         scenario: The world.
         channel: Name of an outbound channel.
         every: Periods from one contact to the next.
+        broadcast: Whether to speak about anything, whatever browsing points at.
 
     Raises:
         ScenarioError: If the world has no such outbound channel.
     """
 
-    def __init__(self, scenario: Scenario, channel: str, every: int) -> None:
+    def __init__(
+        self, scenario: Scenario, channel: str, every: int, *, broadcast: bool = False
+    ) -> None:
         outbound = [each.name for each in scenario.channels if each.direction == "outbound"]
         check_known("channel", channel, outbound)
-        self.name = f"relevant contact by {channel}, every {every} {scenario.period}s"
-        self._every = every
+        kind = "broadcast" if broadcast else "relevant contact"
+        self.name = f"{kind} by {channel}, every {every} {scenario.period}s"
+        self._every, self._broadcast = every, broadcast
         columns = [feature.name for feature, _ in feature_table(scenario)]
         self._tenure = columns.index("tenure")
         self._signals = [columns.index(f"signals.{need.name}") for need in scenario.needs]
@@ -69,6 +73,8 @@ class RelevantContact:
         periods = np.rint(26.0 * share / (1.0 - share)).astype(np.int64)
         due = (periods + 1) % self._every == 0  # not at once: browsing has told nothing yet
         worth = observations[:, self._signals].astype(np.float64) @ self._speaks.T
+        if self._broadcast:
+            worth = generator.random(worth.shape)
         allowed = masks[:, self._actions] > 0
         best = self._actions[np.argmax(np.where(allowed, worth, -np.inf), axis=1)]
         who = due & allowed.any(axis=1)

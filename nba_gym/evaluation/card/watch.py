@@ -23,9 +23,9 @@ _notice = np.vectorize(notice_probability, otypes=[np.float64])
 
 SERIES = ("purchases", "opt_outs", "fatigue", "loyalty")
 """What is followed over time; the last two among those who have not left, where not tabular."""
-COUNTS = ("sent", "responded", "opted_out", "reached", "noticed")
+COUNTS = ("sent", "responded", "opted_out", "reached", "noticed", "met")
 """What is counted by channel: contacts made; responses; withdrawals of consent; contacts with
-customers who had not left; and of those the expected number noticed."""
+customers who had not left; of those the expected number noticed; and visits that were answered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +127,8 @@ class _Watcher:
 
     def _count(self, events: Floats, population: AnyPopulation) -> None:
         channel = self._channel[events[:, self._column["action"]].astype(np.int64)]
+        met = np.flatnonzero((channel >= 0) & (events[:, self._column["sent"]] <= 0))
+        self._counts[-1][COUNTS.index("met"), met, channel[met]] += 1.0
         who = np.flatnonzero(events[:, self._column["sent"]] > 0)
         if not len(who):
             return
