@@ -7,15 +7,20 @@ import numpy as np
 import polars as pl
 
 from nba_gym.calibration import ContactLog, read_contacts
+from nba_gym.calibration.campaign import Lottery
 from nba_gym.evaluation import record_journeys
-from nba_gym.policies import UniformRandom
 from nba_gym.records.events import event_columns
 from nba_gym.scenario import Scenario
 
 
+def half_wait(scenario: Scenario) -> Lottery:
+    """Waits half of the time, else draws what is allowed by lot."""
+    return Lottery(0.5, np.ones(scenario.n_actions))
+
+
 def simulated(scenario: Scenario, n: int, seed: int) -> pl.DataFrame:
     """What a firm would have kept of a campaign that waits half of the time, else draws by lot."""
-    events = record_journeys(UniformRandom(wait=0.5), scenario, n, seed).events
+    events = record_journeys(half_wait(scenario), scenario, n, seed).events
     columns = event_columns(scenario)
     names = ("action", "purchases", "responded", "opted_out", "cancelled")
     action, bought, responded, opted_out, gone = (events[..., columns.index(x)] for x in names)

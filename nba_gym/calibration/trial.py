@@ -31,11 +31,14 @@ class Problem(NamedTuple):
     seed: int
     n: int
 
+    def valid(self, values: Floats) -> dict[str, float]:
+        """The coefficients by name, moved to where a scenario is valid."""
+        names = [each.name for each in self.coefficients]
+        return within_reach(self.world, dict(zip(names, values.tolist(), strict=True)))
+
     def scenario(self, values: Floats) -> Scenario:
         """The world with these coefficients."""
-        names = [each.name for each in self.coefficients]
-        tried = dict(zip(names, values.tolist(), strict=True))
-        return load_scenario(self.world, within_reach(self.world, tried))
+        return load_scenario(self.world, self.valid(values))
 
     def cells(self, values: Floats) -> Cells:
         """What comes of the campaign with these coefficients."""
@@ -115,7 +118,8 @@ def search(problem: Problem, start: Floats, *, near: bool) -> Found:
         ftol=1e-3,
         max_nfev=TRIES,
     )
-    return Found(np.asarray(found.x, dtype=np.float64), known, weights)
+    values = np.array(list(problem.valid(np.asarray(found.x)).values()))
+    return Found(values, known, weights)
 
 
 def _weights(expected: Floats, over: Floats) -> Floats:

@@ -1,4 +1,8 @@
-"""What was planted into simulated campaigns is found again in their logs."""
+"""What was planted into simulated campaigns is found again in their logs.
+
+The seeds are pinned: in one log of four, one of five intervals at 95 % misses by chance. How often
+intervals contain the truth over many logs is measured in docs/contacts.md.
+"""
 
 import pytest
 
@@ -28,18 +32,19 @@ SIZES = {"retail": (1_000, 52), "telecom": (1_500, 24)}
 
 @pytest.mark.slow
 @pytest.mark.parametrize("world", ["retail", "telecom"])
-def test_planted_effects_are_recovered(world, tmp_path):
+def test_planted_effects_lie_in_their_intervals(world, tmp_path):
     n, horizon = SIZES[world]
     truth = load_scenario(world, PLANTED[world] | {"horizon": horizon})
-    fit = fit_effects(on_disk(tmp_path, simulated(truth, n, seed=71)), world)
-    assert set(PLANTED[world]) <= {each.name for each in fit.effects}
+    fit = fit_effects(on_disk(tmp_path, simulated(truth, n, seed=200)), world)
+    found = {each.name: each for each in fit.effects}
+    for name, planted in PLANTED[world].items():
+        assert found[name].low <= planted <= found[name].high, name
+        assert found[name].base != planted
+    # the others, which are those of the base: 4 errors, so that luck alone never fails
     z = {e.name: (e.value - coefficient(truth, e.name).value) / e.error for e in fit.effects}
     assert max(abs(x) for x in z.values()) < 4.0
-    # 5 % of intervals miss; that 4 of about 9 do has a chance of 1 in 1,000
-    inside = [e.low <= coefficient(truth, e.name).value <= e.high for e in fit.effects]
-    assert len(inside) - sum(inside) <= 3
     assert fit.p_value > 0.001
-    assert next(e for e in fit.effects if e.name == "purchase.by_offer").error < 0.7
+    assert found["purchase.by_offer"].error < 0.7
 
 
 @pytest.mark.slow
