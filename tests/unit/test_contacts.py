@@ -196,7 +196,9 @@ def test_a_lottery_gives_every_action_as_often_as_the_log():
 
 def test_a_lottery_never_draws_what_is_not_allowed():
     masks = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 1]])
-    chances_of = Lottery(0.5, np.array([9.0, 1.0, 3.0])).probabilities(np.zeros((3, 1)), masks)
+    chances_of = Lottery(0.5, np.array([9.0, 1.0, 3.0])).probabilities(
+        np.zeros((3, 1), np.float32), masks
+    )
     assert chances_of == pytest.approx(
         np.array([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [0.5, 0.125, 0.375]])
     )
