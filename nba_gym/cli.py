@@ -298,6 +298,57 @@ class Card:
             raise ScenarioError("\n".join(batch.failed.values()))
 
 
+@dataclass(frozen=True)
+class Effects:
+    """Fit what contacts do to a file of randomised contacts (customer, date, action, outcome)."""
+
+    file: Name
+    """.csv or .parquet, one contact or control a row"""
+    customer: str = "customer"
+    """column that names the customer"""
+    date: str = "date"
+    """column of the date"""
+    action: str = "action"
+    """column with the name of the action; wait or nothing for controls"""
+    outcome: str = "outcome"
+    """column that says whether the customer bought in that period: 0 or 1, or the amount"""
+    responded: str | None = None
+    """column of clicks and answers, 0 or 1"""
+    opted_out: str | None = None
+    """column of opting out, 0 or 1"""
+    since: str | None = None
+    """column of the date of acquisition; by default the date of a customer's first row"""
+    date_format: str = "%Y-%m-%d"
+    """how dates are written where they are text"""
+    base: str = "retail"
+    """world that is extended, a preset name or TOML file"""
+    name: str = "own"
+    """name of the new world"""
+    out: Path = Path("runs/effects")
+    """folder for scenario.toml and effects.json"""
+
+    def run(self) -> None:
+        """Read, fit, write, and show simulated beside actual rates."""
+        from nba_gym.calibration import fit_effects, read_contacts
+
+        log = read_contacts(
+            self.file,
+            customer=self.customer,
+            date=self.date,
+            action=self.action,
+            outcome=self.outcome,
+            responded=self.responded,
+            opted_out=self.opted_out,
+            since=self.since,
+            date_format=self.date_format,
+        )
+        print(f"fitting {log.n_contacts:,} contacts by simulated moments ...", flush=True)
+        result = fit_effects(log, self.base, name=self.name)
+        print("\n".join(result.lines()))
+        for path in result.save(self.out):
+            print(f"wrote {path}")
+
+
 def _policy(name: str, env: Any) -> Any:
     from nba_gym.policies import NoContact, RoundRobin, UniformRandom
     from nba_gym.truth import MyopicOracle
@@ -324,6 +375,7 @@ _COMMANDS = {
     "journey": Journey,
     "calibrate": Calibrate,
     "card": Card,
+    "effects": Effects,
 }
 
 

@@ -10,6 +10,8 @@ function that fits it and one frozen result::
 Purchases at any time are BG/NBD (a customer may leave after a purchase) or Pareto/NBD (at any
 moment); purchases at discrete opportunities BG/BB; contracts that are renewed or cancelled sBG.
 
+What contacts do is fitted to a log of contacts drawn by lot (``effects``).
+
 A further model is a further module: it checks its columns with ``inputs``, groups equal rows,
 writes down the log-likelihood of one customer of each group and hands it to
 ``likelihood.maximise``.
@@ -18,7 +20,10 @@ writes down the log-likelihood of one customer of each group and hands it to
 from nba_gym.calibration.bg_bb import BgBbErrors, BgBbFit, fit_bg_bb
 from nba_gym.calibration.bg_nbd import BgNbdErrors, BgNbdFit, fit_bg_nbd
 from nba_gym.calibration.cohort import Cohort, opportunity_cohort, weekly_cohort
+from nba_gym.calibration.contacts import ContactLog, contact_log, read_contacts
 from nba_gym.calibration.datasets import read_cdnow, read_donations
+from nba_gym.calibration.effects import fit_effects
+from nba_gym.calibration.effects_fit import Effect, EffectsFit, Rate
 from nba_gym.calibration.gamma_gamma import GammaGammaErrors, GammaGammaFit, fit_gamma_gamma
 from nba_gym.calibration.histogram import frequency_histogram
 from nba_gym.calibration.inputs import OpportunityHistory
@@ -37,6 +42,13 @@ from nba_gym.calibration.transactions import (
 from nba_gym.calibration.validation import Bar, Series, Validation
 
 __all__ = [
+    "read_contacts",
+    "fit_effects",
+    "contact_log",
+    "Rate",
+    "EffectsFit",
+    "Effect",
+    "ContactLog",
     "Bar",
     "BgBbErrors",
     "BgBbFit",

@@ -43,7 +43,7 @@ def read_transactions(
         DataError: If the file cannot be read, a column is missing, or a value is none; it names the
             column, the rule, the value and the row.
     """
-    chosen = _read_table(path, {"customer": customer, "date": date, "amount": amount})
+    chosen = read_table(path, {"customer": customer, "date": date, "amount": amount})
     return transaction_log(chosen, date_format=date_format, source=Path(path).name)
 
 
@@ -73,7 +73,7 @@ def read_contracts(
             contract ends before it starts; it names the column, the rule, the value and the row.
     """
     source = Path(path).name
-    table = _read_table(path, {"customer": customer, "start": start, "end": end})
+    table = read_table(path, {"customer": customer, "start": start, "end": end})
     if table.height == 0:
         raise DataError(f"{source} must have at least one contract, got no rows")
     refuse_rows(source, table["customer"], table["customer"].is_null(), "given")
@@ -106,7 +106,7 @@ def read_survivors(path: str | Path, unit: Unit, column: str) -> Tenures:
             negative or above the one before; it names the row.
     """
     source = Path(path).name
-    given = _read_table(path, {"survivors": column})["survivors"]
+    given = read_table(path, {"survivors": column})["survivors"]
     left = given.cast(pl.Float64, strict=False)
     refuse_rows(source, given, ~left.is_finite().fill_null(value=False), "a finite number")
     refuse_rows(source, given, left < 0, ">= 0")
@@ -115,7 +115,7 @@ def read_survivors(path: str | Path, unit: Unit, column: str) -> Tenures:
     return tenures_of_survivors(left.to_numpy(), unit)
 
 
-def _read_table(path: str | Path, columns: Mapping[str, str]) -> pl.DataFrame:
+def read_table(path: str | Path, columns: Mapping[str, str]) -> pl.DataFrame:
     """The columns of a file by their role; of a ``.csv`` file as text, checked with its row later.
 
     Raises:

@@ -1,6 +1,7 @@
 """What only a simulator knows: exact expectations and optima, oracles, and counterfactual twins."""
 
 from nba_gym.truth.attribution import Attribution, attribution
+from nba_gym.truth.chances import chances
 from nba_gym.truth.enumerate import Enumeration, enumerate_world
 from nba_gym.truth.expected import expected_profit
 from nba_gym.truth.optimal import Exact, OptimalPolicy, exact, has_exact
@@ -34,6 +35,7 @@ __all__ = [
     "Solution",
     "action_twins",
     "attribution",
+    "chances",
     "enumerate_world",
     "evaluate",
     "exact",

@@ -19,6 +19,7 @@ COMMANDS = {
     "journey": ["retail"],
     "calibrate": ["--help"],
     "card": ["--help"],
+    "effects": ["--help"],
     "--help": [],
 }
 
