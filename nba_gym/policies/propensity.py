@@ -147,6 +147,16 @@ def _regress(
     """
     found = np.zeros(design.shape[1])
     pieces = [slice(i, i + 16_384) for i in range(0, len(design), 16_384)]
+
+    def loss(at: Floats) -> float:
+        """What is minimised: the negative log-likelihood and the penalty."""
+        total = 0.5 * float(ridge @ (at * at))
+        for piece in pieces:
+            odds = offsets[piece] + design[piece] @ at
+            total += float(weights[piece] @ (np.logaddexp(0.0, odds) - answers[piece] * odds))
+        return total
+
+    now = loss(found)
     for _ in range(30):
         slope, curvature = ridge * found, np.diag(ridge)
         for piece in pieces:
@@ -156,7 +166,13 @@ def _regress(
             spread = weights[piece] * chance * (1.0 - chance)
             curvature += (x * spread[:, None].astype(np.float32)).T @ x
         step = np.linalg.solve(curvature, slope)
+        before = now
+        for _ in range(20):  # a whole step may lead too far where outcomes are rare
+            now = loss(found - step)
+            if now <= before:
+                break
+            step *= 0.5
         found -= step
-        if slope @ step < 1e-4:  # the likelihood has less than this to gain
+        if before - now < 1e-4:  # the likelihood has less than this to gain
             break
     return found

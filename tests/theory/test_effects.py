@@ -22,7 +22,7 @@ PLANTED = {
     "telecom": {
         "purchase.intercept": -2.4,
         "purchase.by_offer": 2.0,
-        "channels.email.response": 0.05,
+        "channels.call.response": 0.35,
         "channels.sms.response": 0.08,
         "attention.opt_out_base": -4.4,
     },
