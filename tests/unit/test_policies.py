@@ -1,6 +1,7 @@
 """Policies and comparisons."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,9 @@ from nba_gym.evaluation import compare, log_campaign, rollout, tune_practice
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies import GreedyPractice, NoContact, RoundRobin, UniformRandom, fit_practice
 from nba_gym.policies.campaign import happens_within
+from nba_gym.policies.propensity import (
+    _regress,  # pyright: ignore[reportPrivateUsage]
+)
 from nba_gym.policies.simple import draw_actions
 from nba_gym.records.ledger import LINES
 from nba_gym.scenario.load import load_scenario
@@ -227,3 +231,12 @@ def test_no_purpose_shares_a_customer_with_another():
     blocks = [SPLIT.reporting(50), SPLIT.logging(50), SPLIT.tuning(50), SPLIT.watching(50)]
     assert len(np.unique(np.concatenate(blocks))) == 200
     assert SPLIT.training_seed(0) != SPLIT.seed
+
+
+def test_the_regression_finds_the_minimum_where_whole_newton_steps_lead_astray():
+    """30 of 1,000 at log-odds of -8 to begin with: the first whole step would go to +67."""
+    design, answers = np.ones((1_000, 1), np.float32), (np.arange(1_000) < 30).astype(np.float64)
+    ridge, offsets = np.array([0.1]), np.full(1_000, -8.0)
+    [found] = _regress(design, answers, np.ones(1_000), offsets, ridge)
+    chance = 1.0 / (1.0 + math.exp(8.0 - found))
+    assert 1_000 * chance - 30.0 + 0.1 * found == pytest.approx(0.0, abs=0.1)
