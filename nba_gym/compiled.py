@@ -79,6 +79,12 @@ def scalar(function: F) -> F:
     return cast(F, compile_(_with_weak_literals(function)))
 
 
+def plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A compiled equation as plain Python; one without a choice in it takes whole arrays, too."""
+    python = getattr(function, "py_func", function)
+    return getattr(python, "__wrapped__", python)
+
+
 class _WithoutAliases(cast(Any, compiler.Compiler)):
     """Numba's own compiler, told that no two array arguments of the function share memory."""
 

@@ -15,7 +15,7 @@ from nba_gym.customer.population import Population
 from nba_gym.errors import DataError, nearest
 from nba_gym.policies.asking import choose
 from nba_gym.policies.protocol import Policy
-from nba_gym.policies.simple import draw_actions
+from nba_gym.policies.simple import ByLot
 from nba_gym.scenario import Scenario, load_scenario
 from nba_gym.truth.chances import chances
 
@@ -122,7 +122,7 @@ def _schedule(
     return scheduled[:, : int(np.flatnonzero(scheduled.any(axis=0)).max()) + 1]
 
 
-class Lottery:
+class Lottery(ByLot):
     """Who draws actions by lot: waits with one chance, else draws among what is allowed.
 
     Args:
@@ -143,15 +143,6 @@ class Lottery:
         shares *= (1.0 - self.wait) / np.where(total > 0.0, total, 1.0)
         shares[:, 0] = 1.0 - shares.sum(axis=1)
         return np.maximum(shares, 0.0)
-
-    def act(
-        self,
-        observations: NDArray[np.float32],
-        masks: NDArray[Any],
-        generator: np.random.Generator,
-    ) -> NDArray[np.int64]:
-        """Draw an action for every customer, ``(n,)``."""
-        return draw_actions(self.probabilities(observations, masks), generator.random(len(masks)))
 
 
 def play(

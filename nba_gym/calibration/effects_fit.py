@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nba_gym.calibration.coefficients import toml_of
-from nba_gym.errors import DataError
+from nba_gym.calibration.saving import save_calibration
 from nba_gym.scenario import Scenario
 
 _LABELS = {"bought": "bought", "responded": "responded", "opted_out": "opted out"}
@@ -124,16 +124,9 @@ class EffectsFit:
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write ``scenario.toml`` and ``effects.json``; returns their paths."""
-        target = Path(folder)
-        if target.exists() and not target.is_dir():
-            raise DataError(f"folder must be a folder, got the file {str(folder)!r}")
-        target.mkdir(parents=True, exist_ok=True)
         names = ("base", "j", "degrees", "p_value", "n_rows", "n_contacts", "n_customers")
         record = {name: getattr(self, name) for name in names} | {
             "effects": [asdict(each) for each in self.effects],
             "rates": [asdict(each) for each in self.rates],
         }
-        paths = [target / "scenario.toml", target / "effects.json"]
-        paths[0].write_text(self.scenario_text(target))
-        paths[1].write_text(json.dumps(record, indent=2) + "\n")
-        return paths
+        return save_calibration(folder, self.scenario_text, record, name="effects")

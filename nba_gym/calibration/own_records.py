@@ -128,7 +128,10 @@ class Calibration:
         """
         from nba_gym.calibration.page import purchase_page
 
-        return save_calibration(folder, self.text, self.record(), lambda: purchase_page(self))
+        def page() -> str:
+            return purchase_page(self)
+
+        return save_calibration(folder, lambda _: self.text, self.record(), page)
 
 
 def numbers_told(numbers: Mapping[str, float]) -> str:

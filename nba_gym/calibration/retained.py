@@ -110,7 +110,10 @@ class ContractCalibration:
         """
         from nba_gym.calibration.page import contract_page
 
-        return save_calibration(folder, self.text, self.record(), lambda: contract_page(self))
+        def page() -> str:
+            return contract_page(self)
+
+        return save_calibration(folder, lambda _: self.text, self.record(), page)
 
 
 def calibrate_contracts(

@@ -11,15 +11,21 @@ from nba_gym.errors import DataError
 
 
 def save_calibration(
-    folder: str | Path, text: str, record: Mapping[str, Any], page: Callable[[], str]
+    folder: str | Path,
+    text: Callable[[Path], str],
+    record: Mapping[str, Any],
+    page: Callable[[], str] | None = None,
+    *,
+    name: str = "calibration",
 ) -> list[Path]:
-    """Write ``scenario.toml``, ``calibration.json`` and, last, ``report.html``.
+    """Write ``scenario.toml``, ``<name>.json`` and, last, ``report.html`` if there is one.
 
     Args:
         folder: Where; it is made if need be.
-        text: The scenario file.
+        text: Writes the scenario file, told the folder it will lie in.
         record: All numbers.
         page: Draws the report.
+        name: Of the file with the numbers.
 
     Returns:
         The paths written.
@@ -32,8 +38,10 @@ def save_calibration(
     if target.exists() and not target.is_dir():
         raise DataError(f"folder must be a folder, got the file {str(folder)!r}")
     target.mkdir(parents=True, exist_ok=True)
-    paths = [target / name for name in ("scenario.toml", "calibration.json", "report.html")]
-    paths[0].write_text(text, encoding="utf-8")
+    paths = [target / "scenario.toml", target / f"{name}.json"]
+    paths[0].write_text(text(target), encoding="utf-8")
     paths[1].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    paths[2].write_text(page(), encoding="utf-8")
+    if page is not None:
+        paths.append(target / "report.html")
+        paths[-1].write_text(page(), encoding="utf-8")
     return paths

@@ -64,7 +64,7 @@ def tune_practice(
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[GreedyPractice, list[Trial]]:
-    """Choose ripening, years, threshold, cap and levers by simulated value.
+    """Choose window, ripening, years, threshold, cap and levers by simulated value.
 
     From each of two starts, one setting after the other is searched along its ladder, the others at
     their best so far, until a whole pass finds nothing better or the start's share of the trials is
@@ -115,7 +115,12 @@ def _starts(model: PracticeModel) -> list[GreedyPractice]:
     eager = GreedyPractice(model, threshold=0.003 * model.typical)
     levers = {kind: 1.0 if kind == "inform" else 0.5 for kind in eager.levers}
     patient = GreedyPractice(
-        model, threshold=0.03 * model.typical, cap=2, ripening=16.0, levers=levers
+        model,
+        threshold=0.03 * model.typical,
+        cap=2,
+        window=max(model.windows),
+        ripening=16.0,
+        levers=levers,
     )
     return [eager, patient]
 
@@ -124,9 +129,11 @@ def _changes(start: GreedyPractice) -> Iterator[Callable[[dict[str, Any]], dict[
     """What to change in the best settings so far, the changes that matter most first."""
     model = start.model
     steps: dict[str, tuple[float, ...]] = {}
-    if model.later is not None:
-        steps["ripening"] = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-    if model.leaving is not None:
+    if len(model.windows) > 1:
+        steps["window"] = tuple(model.windows)
+    if any(credited.later is not None for credited in model.windows.values()):
+        steps["ripening"] = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+    if any(credited.leaving is not None for credited in model.windows.values()):
         steps["years"] = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
     steps["threshold"] = tuple(
         share * model.typical for share in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -9,9 +10,12 @@ from numpy.typing import NDArray
 
 from nba_gym.errors import DataError, MissingExtraError
 from nba_gym.policies.attributes import Array, Attributes, Flags, Floats, outbound_actions
-from nba_gym.policies.practice import PracticeModel
+from nba_gym.policies.practice import Attribution, PracticeModel
 from nba_gym.policies.propensity import Propensity, fit_propensity
 from nba_gym.scenario.schema import Scenario
+
+WINDOWS = (4, 13)
+"""Attribution windows that are learned, in periods: about a month and a quarter of weeks."""
 
 
 class CampaignLog(Protocol):
@@ -64,7 +68,11 @@ class CampaignLog(Protocol):
 
 
 def fit_practice(
-    log: CampaignLog, scenario: Scenario, feature_names: list[str], *, window: int = 4
+    log: CampaignLog,
+    scenario: Scenario,
+    feature_names: list[str],
+    *,
+    windows: Sequence[int] | None = None,
 ) -> PracticeModel:
     """Learn propensities and values from a logged campaign.
 
@@ -72,12 +80,13 @@ def fit_practice(
         log: A campaign with randomised actions, so that propensities are causal.
         scenario: For what the firm knows of its own: catalogue, margins, terms of contract.
         feature_names: Names of the observation's columns.
-        window: Attribution window, in periods: purchases and cancellations that come so soon count
-            for a contact; 1 is the period itself. A longer one sees more of what ripens late, and
-            the luck of more other periods.
+        windows: Attribution windows, in periods: purchases and cancellations that come so soon
+            count for a contact; 1 is the period itself. A longer one sees more of what ripens late,
+            and the luck of more other periods; which to use is a setting of the policy. By default
+            those of ``WINDOWS`` that fit into the campaign.
 
     Raises:
-        DataError: If the log holds no purchase, or the window does not fit into it.
+        DataError: If the log holds no purchase, or a window does not fit into it.
         MissingExtraError: If threadpoolctl is not installed.
     """
     try:
@@ -91,18 +100,22 @@ def fit_practice(
         )
     if not log.bought.any():
         raise DataError("the campaign log must hold purchases, got none")
-    if not 1 <= window <= log.periods.max():
-        raise DataError(
-            "window must be at least 1 and shorter than the "
-            f"{log.periods.max() + 1} periods of the campaign, got {window}"
-        )
+    most = int(log.periods.max())
+    if windows is None:
+        windows = [window for window in WINDOWS if window <= most] or [1]
+    for window in windows:
+        if not 1 <= window <= most:
+            raise DataError(
+                "windows must be at least 1 and shorter than the "
+                f"{most + 1} periods of the campaign, got {window}"
+            )
     # Many small products: on several threads they would mostly wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _fit(log, scenario, feature_names, window)
+        return _fit(log, scenario, feature_names, sorted({*windows}))
 
 
 def _fit(
-    log: CampaignLog, scenario: Scenario, feature_names: list[str], window: int
+    log: CampaignLog, scenario: Scenario, feature_names: list[str], windows: list[int]
 ) -> PracticeModel:
     needs = np.arange(scenario.n_needs)
     speaks = np.array(
@@ -114,15 +127,19 @@ def _fit(
     value, kept = _earnings(log, speaks, margins)
     channels = {channel.name: channel.cost for channel in scenario.channels}
     costs = [action.cost + channels.get(action.channel, 0.0) for action in scenario.actions]
-    column, most, leaving = 0, 1.0, None
-    if scenario.contract.enabled:
-        column = feature_names.index("commitment")
+    column = feature_names.index("commitment") if scenario.contract.enabled else 0
+
+    def credit(window: int) -> Attribution:
+        later = _fit_later(log, scenario, feature_names, window, bought, speaks)
+        if not scenario.contract.enabled:
+            return Attribution(later, None, 1.0)
         most = (window - 0.5) / (window + 5.5)  # the feature is x / (x + 6)
         leaving = _fit_leaving(log, scenario, feature_names, window, column, most)
+        return Attribution(later, leaving, most)
+
     return PracticeModel(
         now=fit_propensity(log.observations, log.actions, bought, now),
-        later=_fit_later(log, scenario, feature_names, window, bought, speaks),
-        leaving=leaving,
+        windows={window: credit(window) for window in windows},
         volunteering=_fit_volunteering(log, scenario, feature_names),
         value=value,
         margins=margins.astype(np.float32),
@@ -132,7 +149,7 @@ def _fit(
         kinds=tuple(action.kind for action in scenario.actions),
         outbound=outbound_actions(scenario),
         contacts=feature_names.index("contacts_4"),
-        bound=(column, most),
+        bound=column,
         year=scenario.contract.recurring_margin * scenario.cycle,
         typical=float(log.margins[log.bought].mean()),
         time_given=scenario.volunteering.value,

@@ -27,14 +27,30 @@ NO_CAP = 5
 
 
 @dataclass(frozen=True)
+class Attribution:
+    """What comes within an attribution window of a contact, and is credited to it.
+
+    Attributes:
+        later: Propensity to buy for each need in the rest of the window; none if the window is the
+            period.
+        leaving: Propensity to leave within the window; none if nobody was seen to leave.
+        bound: Most that the column ``PracticeModel.bound`` shows of somebody who may end the
+            contract within the window.
+    """
+
+    later: Propensity | None
+    leaving: Propensity | None
+    bound: float
+
+
+@dataclass(frozen=True)
 class PracticeModel:
     """Propensities and values learned from a campaign.
 
     Attributes:
         now: Propensity to buy for each need in the period.
-        later: Propensity to buy for each need in the rest of the attribution window; none if the
-            window is the period.
-        leaving: Propensity to leave within the window; none if nobody was seen to leave.
+        windows: What is credited to a contact, by attribution window in periods, the shortest
+            first.
         volunteering: Propensity to give time in the period; none if nobody did.
         value: Coefficients of what is earned in a buying period, relative to ``margins``, the last
             the intercept, ``(n_features + 1, 1)``.
@@ -45,16 +61,14 @@ class PracticeModel:
         kinds: Kind of each action, ``n_actions`` of them.
         outbound: 1 for actions that contact the customer, ``(n_actions,)``.
         contacts: Column of the observation with the share of the last 4 periods with a contact.
-        bound: Column with the periods until the contract may be ended, and its largest value for
-            somebody who may end it within the window.
+        bound: Column with the periods until the contract may be ended.
         year: What a contract earns in a year, in currency.
         typical: Mean earnings of a buying period, in currency.
         time_given: What a period of volunteering is worth, in currency.
     """
 
     now: Propensity
-    later: Propensity | None
-    leaving: Propensity | None
+    windows: Mapping[int, Attribution]
     volunteering: Propensity | None
     value: Array
     margins: Array
@@ -64,7 +78,7 @@ class PracticeModel:
     kinds: tuple[str, ...]
     outbound: Flags
     contacts: int
-    bound: tuple[int, float]
+    bound: int
     year: float
     typical: float
     time_given: float
@@ -74,22 +88,31 @@ class PracticeModel:
         spend = observations @ self.value[:-1] + self.value[-1]
         return np.maximum(spend, 0.0) * self.margins
 
-    def gains(self, observations: Array, *, ripening: float = 1.0, years: float = 1.0) -> Array:
+    def gains(
+        self,
+        observations: Array,
+        *,
+        window: int | None = None,
+        ripening: float = 1.0,
+        years: float = 1.0,
+    ) -> Array:
         """Expected earnings that each action adds to waiting, before costs, ``(n, n_actions)``.
 
         Args:
             observations: ``(n, n_features)``.
+            window: Attribution window, one of ``windows``; the shortest by default.
             ripening: Weight of purchases later in the attribution window.
             years: What a customer who stays is worth, in years of the contract's margin.
         """
+        credited = self.windows[min(self.windows) if window is None else window]
         values = self.values(observations)
         gain = self.now.uplift(observations, values, self.kept)
-        if self.later is not None and ripening > 0.0:
-            gain += self.later.uplift(observations, ripening * values)
-        if self.leaving is not None and years > 0.0:
-            column, most = self.bound
-            free = observations[:, column, None] <= most
-            gain -= self.leaving.uplift(observations, (years * self.year * free).astype(np.float32))
+        if credited.later is not None and ripening > 0.0:
+            gain += credited.later.uplift(observations, ripening * values)
+        if credited.leaving is not None and years > 0.0:
+            free = observations[:, self.bound, None] <= credited.bound
+            worth = (years * self.year * free).astype(np.float32)
+            gain -= credited.leaving.uplift(observations, worth)
         if self.volunteering is not None:
             worth = np.full((len(observations), 1), self.time_given, dtype=np.float32)
             gain += self.volunteering.uplift(observations, worth)
@@ -103,12 +126,14 @@ class GreedyPractice:
         model: What was learned from the campaign.
         threshold: By how much an action must beat waiting, in currency.
         cap: No outbound contact after so many within the last 4 periods.
+        window: Attribution window, one of those that the model knows; the shortest by default.
         ripening: Weight of purchases that come later in the attribution window.
         years: What a customer who stays is worth, in years of the contract's margin.
         levers: Factors on the business weights, by kind of action; 1 where not given.
 
     Raises:
-        PolicyError: If the cap, the ripening, the years or a lever are negative.
+        PolicyError: If the cap, the ripening, the years or a lever are negative, or the model knows
+            no such window.
     """
 
     def __init__(
@@ -117,6 +142,7 @@ class GreedyPractice:
         *,
         threshold: float = 0.0,
         cap: int = NO_CAP,
+        window: int | None = None,
         ripening: float = 1.0,
         years: float = 1.0,
         levers: Mapping[str, float] | None = None,
@@ -127,6 +153,10 @@ class GreedyPractice:
         for name, number in numbers.items():
             if number < 0:
                 raise PolicyError(f"{name} must be at least 0, got {number}")
+        self.window = min(model.windows) if window is None else window
+        if self.window not in model.windows:
+            known = ", ".join(str(periods) for periods in model.windows)
+            raise PolicyError(f"window must be one that was learned ({known}), got {window}")
         self.name = "greedy practice"
         self.model = model
         self.threshold = threshold
@@ -139,7 +169,7 @@ class GreedyPractice:
     @property
     def settings(self) -> dict[str, Any]:
         """What was tuned."""
-        names = ("threshold", "cap", "ripening", "years", "levers")
+        names = ("threshold", "cap", "window", "ripening", "years", "levers")
         return {name: getattr(self, name) for name in names}
 
     def act(
@@ -150,7 +180,9 @@ class GreedyPractice:
     ) -> NDArray[np.int64]:
         """Choose for every customer, ``(n,)``."""
         model = self.model
-        gain = model.gains(observations, ripening=self.ripening, years=self.years)
+        gain = model.gains(
+            observations, window=self.window, ripening=self.ripening, years=self.years
+        )
         gain *= self._weights
         gain -= model.costs
         recent = np.rint(observations[:, model.contacts] * 4.0)

@@ -24,7 +24,26 @@ class NoContact:
         return np.zeros(len(observations), dtype=np.int64)
 
 
-class UniformRandom:
+class ByLot:
+    """What policies share that say how likely each action is: the action is drawn accordingly."""
+
+    def probabilities(
+        self, observations: NDArray[np.float32], masks: NDArray[Any]
+    ) -> NDArray[np.float64]:
+        """Probability of every action, ``(n, n_actions)``; each policy has its own."""
+        raise NotImplementedError
+
+    def act(
+        self,
+        observations: NDArray[np.float32],
+        masks: NDArray[Any],
+        generator: np.random.Generator,
+    ) -> NDArray[np.int64]:
+        """Draw an action for every customer, ``(n,)``."""
+        return draw_actions(self.probabilities(observations, masks), generator.random(len(masks)))
+
+
+class UniformRandom(ByLot):
     """Every allowed action, waiting included, is equally likely.
 
     Args:
@@ -45,15 +64,6 @@ class UniformRandom:
         share *= 1.0 - self.wait
         share[:, 0] += self.wait
         return share
-
-    def act(
-        self,
-        observations: NDArray[np.float32],
-        masks: NDArray[Any],
-        generator: np.random.Generator,
-    ) -> NDArray[np.int64]:
-        """Draw an action for every customer, ``(n,)``."""
-        return draw_actions(self.probabilities(observations, masks), generator.random(len(masks)))
 
 
 class RoundRobin:

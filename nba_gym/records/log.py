@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from nba_gym.compiled import plain
 from nba_gym.errors import DataError
 from nba_gym.records.events import BIRTH_EVENTS, event_columns
+from nba_gym.records.history import update_stage
 from nba_gym.scenario.schema import Scenario
 
 
@@ -119,6 +121,28 @@ def check_log(log: EventLog, scenario: Scenario) -> None:
                 where = f"customer {log.customers[at[-1]]}"
                 where += f", period {at[0]}" if what == "events" else ""
                 raise DataError(f"{name} must be {rule}, got {column[at]:g} ({where})")
+    _check_stages(log, scenario)
+
+
+def _check_stages(log: EventLog, scenario: Scenario) -> None:
+    """Check that nobody is moved out of the pipeline at either end."""
+    columns, last = event_columns(scenario), float(scenario.pipeline.stages)
+    moves, needs, purchases = (
+        log.events[..., columns.index(name)] for name in ("stage_move", "need_bought", "purchases")
+    )
+    staged = np.array([float(need.staged) for need in scenario.needs])
+    closed = staged[needs.astype(np.int64)] * (purchases > 0.0)  # -1 where nothing was bought
+    stage, advance = np.zeros(len(log.customers)), plain(update_stage)
+    for t in range(len(moves)):
+        moved = stage + moves[t]
+        wrong = (moved < 0.0) | (moved > last)
+        if wrong.any():
+            i = int(np.argmax(wrong))
+            raise DataError(
+                f"stage_move must keep customers within stages 0 to {last:g}, got "
+                f"{moves[t, i]:g} at stage {stage[i]:g} (customer {log.customers[i]}, period {t})"
+            )
+        stage = advance(stage, moves[t], closed[t])
 
 
 def _range_of(name: str, scenario: Scenario) -> tuple[float, float, bool]:

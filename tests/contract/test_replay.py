@@ -90,6 +90,20 @@ def test_a_log_that_cannot_have_come_about_is_refused_before_anything_is_read(co
         replay(dataclasses.replace(log, events=events), scenario)
 
 
+@pytest.mark.parametrize(("name", "move", "stage"), [("dealership", -1.0, 0), ("retail", 1.0, 0)])
+def test_a_log_that_moves_customers_out_of_the_pipeline_is_refused(name, move, stage):
+    scenario = load_scenario(name, {"horizon": 4})
+    log = record_journeys(UniformRandom(), scenario, 6)
+    moves = event_columns(scenario).index("stage_move")
+    events = log.events.copy()
+    events[:, 3, moves] = 0.0
+    replay(dataclasses.replace(log, events=events), scenario)
+    events[2, 3, moves] = move
+    rule = rf"within stages 0 to {scenario.pipeline.stages}, got {move:g} at stage {stage}"
+    with pytest.raises(DataError, match=rf"{rule} \(customer 3, period 2\)"):
+        replay(dataclasses.replace(log, events=events), scenario)
+
+
 def test_a_log_of_another_world_is_refused():
     retail = load_scenario("retail", {"horizon": 4, "spread_start": False})
     log = record_journeys(UniformRandom(), retail, 6)

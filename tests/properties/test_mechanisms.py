@@ -13,19 +13,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from nba_gym import compiled
 from nba_gym.arithmetic import log
-from nba_gym.customer import (
-    leaving,
-    needs,
-    pipeline,
-    purchase,
-    relationship,
-    response,
-    service,
-    volunteering,
-)
-
-EQUATIONS = (response, purchase, relationship, needs, leaving, service, pipeline, volunteering)
+from tests.equations import EQUATIONS
 
 Scalar = Callable[..., float]
 
@@ -33,8 +23,7 @@ Scalar = Callable[..., float]
 def plain(name: str) -> Scalar:
     """An equation as plain Python, by name."""
     [found] = [getattr(module, name) for module in EQUATIONS if name in vars(module)]
-    compiled = getattr(found, "py_func", found)
-    return getattr(compiled, "__wrapped__", compiled)
+    return compiled.plain(found)
 
 
 # ---------------------------------------------------------------------------- valid arguments

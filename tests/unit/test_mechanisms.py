@@ -16,25 +16,10 @@ import pytest
 from scipy import stats
 
 import nba_gym
-from nba_gym.customer import (
-    leaving,
-    needs,
-    pipeline,
-    purchase,
-    relationship,
-    response,
-    service,
-    volunteering,
-)
+from nba_gym.compiled import plain
+from nba_gym.customer import purchase, relationship
 from nba_gym.lanes import MAX_NEEDS
-
-EQUATIONS = (response, purchase, relationship, needs, leaving, service, pipeline, volunteering)
-
-
-def plain(function: Any) -> Any:
-    """The function as plain Python."""
-    compiled = getattr(function, "py_func", function)
-    return getattr(compiled, "__wrapped__", compiled)
+from tests.equations import EQUATIONS
 
 
 def functions(module: ModuleType) -> dict[str, Any]:

@@ -144,9 +144,10 @@ def test_practice_learns_what_a_contact_changes_and_only_for_what_it_speaks_to(s
 
 def test_what_ripens_later_counts_within_the_window(shop, learned):
     log, model = learned
-    alone = fit_practice(log, shop, log.feature_names, window=1)
-    assert model.later is not None
-    assert alone.later is None
+    alone = fit_practice(log, shop, log.feature_names, windows=[1])
+    assert list(model.windows) == [4, 13]
+    assert all(credited.later is not None for credited in model.windows.values())
+    assert alone.windows[1].later is None
     x = log.observations[::20]
     now, soon = alone.gains(x), model.gains(x, ripening=4.0)
     gift = [i for i, action in enumerate(shop.actions) if action.kind == "reward"]
@@ -169,7 +170,7 @@ def test_practice_keeps_contracts_only_where_the_customer_may_end_them():
     telecom = load_scenario("telecom", ["horizon=30"])
     log = log_campaign(telecom, SPLIT.logging(1_500), SPLIT.seed)
     model = fit_practice(log, telecom, log.feature_names)
-    assert model.leaving is not None
+    assert model.windows[4].leaving is not None
     x = log.observations[:4_000]
     gain = model.gains(x, years=5.0) - model.gains(x, years=0.0)
     bound = x[:, log.feature_names.index("commitment")] >= 4.0 / 10.0 - 1e-6  # 4 periods or more
@@ -196,9 +197,11 @@ def test_practice_says_what_is_wrong_with_a_campaign(shop, learned):
     with pytest.raises(DataError, match="must hold purchases"):
         fit_practice(empty, shop, log.feature_names)
     with pytest.raises(DataError, match="shorter than the 30 periods of the campaign, got 30"):
-        fit_practice(log, shop, log.feature_names, window=30)
+        fit_practice(log, shop, log.feature_names, windows=[4, 30])
     with pytest.raises(PolicyError, match="cap must be at least 0, got -1"):
         GreedyPractice(model, cap=-1)
+    with pytest.raises(PolicyError, match=r"that was learned \(4, 13\), got 5"):
+        GreedyPractice(model, window=5)
 
 
 def test_tuning_keeps_the_best_of_its_trials(shop, learned):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
+from nba_gym.compiled import plain
 from nba_gym.customer import places
 from nba_gym.customer.luck import (
     CUSTOMER_ROW,
@@ -34,12 +35,6 @@ KNOWN_ANSWERS = {
         (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
     ),
 }
-
-
-def plain(function):
-    """The function as plain Python, which NumPy runs on whole arrays."""
-    compiled = getattr(function, "py_func", function)
-    return getattr(compiled, "__wrapped__", compiled)
 
 
 def words(**place: ArrayLike):

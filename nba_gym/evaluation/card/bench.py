@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.errors import PolicyError, ScenarioError, nearest
-from nba_gym.evaluation.card.rules import BestPolicy, RelevantContact
+from nba_gym.evaluation.card.rules import RelevantContact
 from nba_gym.evaluation.card.watch import Watched, watched_rollout
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.evaluation.tuning import Trial, learn_practice
 from nba_gym.policies.protocol import Policy
 from nba_gym.policies.simple import NoContact, UniformRandom
 from nba_gym.scenario.schema import Scenario
+from nba_gym.truth.optimal import OptimalPolicy
 from nba_gym.truth.oracle import MyopicOracle
 
 Say = Callable[[str], None]
@@ -130,7 +131,7 @@ class Bench:
             at_random = name == "broadcast"
             return RelevantContact(self.scenario, channel, RULES[name], broadcast=at_random)
         if name == "optimum":
-            return BestPolicy(self.scenario)
+            return OptimalPolicy()
         known = {"no_contact": NoContact, "random": UniformRandom, "oracle": MyopicOracle}
         if name not in known:
             names = [*POLICIES, *RULES]

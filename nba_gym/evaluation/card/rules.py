@@ -1,8 +1,8 @@
-"""Policies of cards only: relevant contact on one channel, and the exact optimum of tables.
+"""A policy of cards only: relevant contact on one channel.
 
 Rates of response are measured under relevant contact. Greedy practice may leave a channel alone
-altogether, and uniform random contact is about anything,
-so neither tells what a channel does in sensible use.
+altogether, and uniform random contact is about anything, so neither tells what a channel does in
+sensible use.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from nba_gym.evaluation.card.targets import check_known
 from nba_gym.records.features import feature_table
 from nba_gym.scenario.schema import Scenario
-from nba_gym.scenario.tables import problem_of
-from nba_gym.truth.solve import solve
 
 SPEAKING = ("inform", "offer")
 
@@ -80,27 +78,3 @@ class RelevantContact:
         who = due & allowed.any(axis=1)
         chosen[who] = best[who]
         return chosen
-
-
-class BestPolicy:
-    """The best action of each state of a world given as tables, if it went on for ever.
-
-    Args:
-        scenario: The world.
-
-    Raises:
-        ScenarioError: If it has no tables.
-    """
-
-    def __init__(self, scenario: Scenario) -> None:
-        self.name = "exact optimum"
-        self._actions = solve(problem_of(scenario)).policy
-
-    def act(
-        self,
-        observations: NDArray[np.float32],
-        masks: NDArray[Any],
-        generator: np.random.Generator,
-    ) -> NDArray[np.int64]:
-        """Choose for every customer, ``(n,)``; the first feature is the tenure, the rest states."""
-        return self._actions[np.argmax(observations[:, 1:], axis=1)]
