@@ -12,6 +12,7 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3.common.vec_env import VecNormalize
 
 from agents.networks import TwoSidedPolicy
+from nba_gym.blas import one_blas_thread
 from nba_gym.envs.stable_baselines import JourneyVecEnv
 from nba_gym.policies import Policy
 
@@ -57,7 +58,8 @@ def imitate(
         masks = raw.action_masks()
         everything = cast(NDArray[np.float32], envs.get_original_obs())
         seen = np.ascontiguousarray(everything[:, : policy.seen])
-        choices = teacher.act(seen, masks.astype(np.int8), generator)
+        with one_blas_thread():
+            choices = teacher.act(seen, masks.astype(np.int8), generator)
         loss = _doubtful_loss(
             policy,
             torch.as_tensor(observations),

@@ -18,9 +18,11 @@ def half_wait(scenario: Scenario) -> Lottery:
     return Lottery(0.5, np.ones(scenario.n_actions))
 
 
-def simulated(scenario: Scenario, n: int, seed: int) -> pl.DataFrame:
-    """What a firm would have kept of a campaign that waits half of the time, else draws by lot."""
-    events = record_journeys(half_wait(scenario), scenario, n, seed).events
+def simulated(
+    scenario: Scenario, n: int, seed: int, lottery: Lottery | None = None
+) -> pl.DataFrame:
+    """What a firm would have kept of a campaign drawn by lot, by default by ``half_wait``."""
+    events = record_journeys(lottery or half_wait(scenario), scenario, n, seed).events
     columns = event_columns(scenario)
     names = ("action", "purchases", "responded", "opted_out", "cancelled")
     action, bought, responded, opted_out, gone = (events[..., columns.index(x)] for x in names)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from nba_gym.blas import one_blas_thread
 from nba_gym.errors import PolicyError
 from nba_gym.policies.checks import check_chances
 from nba_gym.policies.protocol import Policy, StochasticPolicy
@@ -55,10 +56,12 @@ def choose(
     """
     n, n_actions = masks.shape
     if isinstance(policy, StochasticPolicy):
-        chances = policy.probabilities(observations, masks)
+        with one_blas_thread():
+            chances = policy.probabilities(observations, masks)
         check_chances(policy.name, chances, (n, n_actions))
         return draw_actions(chances, policy_luck(seed, customers, period))
-    actions = np.asarray(policy.act(observations, masks, generator))
+    with one_blas_thread():
+        actions = np.asarray(policy.act(observations, masks, generator))
     if actions.shape != (n,) or actions.dtype.kind not in "iu":
         raise PolicyError(
             f"{policy.name} must answer with {n} integers, got {actions.dtype} {actions.shape}"

@@ -8,14 +8,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nba_gym.errors import DataError, MissingExtraError
+from nba_gym.blas import one_blas_thread
+from nba_gym.errors import DataError
 from nba_gym.policies.attributes import Array, Attributes, Flags, Floats, outbound_actions
 from nba_gym.policies.practice import Attribution, PracticeModel
 from nba_gym.policies.propensity import Propensity, fit_propensity
 from nba_gym.scenario.schema import Scenario
 
-WINDOWS = (4, 13)
-"""Attribution windows that are learned, in periods: about a month and a quarter of weeks."""
+WINDOWS = (4, 13, 26, 52)
+"""Attribution windows that are learned, in periods: of weeks, a month, a quarter and so on."""
 
 
 class CampaignLog(Protocol):
@@ -87,12 +88,7 @@ def fit_practice(
 
     Raises:
         DataError: If the log holds no purchase, or a window does not fit into it.
-        MissingExtraError: If threadpoolctl is not installed.
     """
-    try:
-        from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
-    except ImportError as error:
-        raise MissingExtraError("learning propensities", "practice") from error
     if scenario.tabular is not None:
         raise DataError(
             f"scenario must have records of contact to learn from, got {scenario.name!r}, "
@@ -109,8 +105,7 @@ def fit_practice(
                 "windows must be at least 1 and shorter than the "
                 f"{most + 1} periods of the campaign, got {window}"
             )
-    # Many small products: on several threads they would mostly wait for each other.
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         return _fit(log, scenario, feature_names, sorted({*windows}))
 
 

@@ -17,6 +17,8 @@ from nba_gym.policies.attributes import Array, Attributes, Flags, Floats
 
 MOST = 100_000
 """Rows with an outcome, and as many without, that one regression looks at."""
+_BLOCK = 512
+"""Customers weighed at a time: what is worked out for them stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,22 @@ class Propensity:
         Returns:
             ``(rows, n_actions)``.
         """
-        log_odds = _log_odds(observations, self.base)
-        before, odds = expit(log_odds) * values, np.exp(log_odds)
-        gain = np.zeros((len(odds), self.effects.shape[2]), dtype=np.float32)
-        gain -= before.sum(axis=1, keepdims=True)
-        for j in range(self.base.shape[1]):
-            after = _log_odds(observations, self.effects[:, j])
-            np.exp(after, out=after)
-            after *= odds[:, j, None]
+        n, n_actions = self.effects.shape[1:]
+        worth = np.broadcast_to(values, (len(observations), n))
+        stacked = np.concatenate([self.base[:, :, None], self.effects], axis=2)
+        stacked = stacked.reshape(-1, n * (1 + n_actions))  # one product for all that is asked
+        gain = np.empty((len(observations), n_actions), dtype=np.float32)
+        for first in range(0, len(gain), _BLOCK):
+            rows = slice(first, first + _BLOCK)
+            odds = np.exp(_log_odds(observations[rows], stacked)).reshape(-1, n, 1 + n_actions)
+            alone, after = odds[:, :, :1], odds[:, :, 1:]
+            after *= alone
             after /= 1.0 + after
-            after *= values[:, j, None]
             if kept is not None:
-                after *= kept[j]
-            gain += after
+                after *= kept
+            after -= alone / (1.0 + alone)
+            after *= worth[rows, :, None]
+            after.sum(axis=1, out=gain[rows])
         return gain
 
 

@@ -279,11 +279,13 @@ def test_a_quota_limits_calls_to_action_on_a_need_and_nothing_else():
     quota = {"needs.shoes.quota": 2, "needs.shoes.quota_window": 5}
     world = load_scenario("retail", quota)
     calls = [a.kind not in ("wait", "inform") and "shoes" in a.needs for a in world.actions]
+    told = [a.kind == "inform" and "shoes" in a.needs for a in world.actions]
     informs = action_of(world, "email_news_shoes")
     crowd = populate(world, 3_000, record=True)
-    made, blocked, recent = [], 0, np.zeros(crowd.n)
+    made, news, blocked, recent = [], [], 0, np.zeros(crowd.n)
     for out in let_live(UniformRandom(), crowd, 60):
         made.append(np.array(calls)[event(crowd, out, "action").astype(int)])
+        news.append(np.array(told)[event(crowd, out, "action").astype(int)])
         recent = np.sum(made[-4:], axis=0)
         assert not crowd.out.masks[np.ix_(recent >= 2, calls)].any()
         blocked += (recent >= 2).sum()
@@ -296,6 +298,10 @@ def test_a_quota_limits_calls_to_action_on_a_need_and_nothing_else():
         in (crowd.broken_rules(i)[email])
     )
     assert not any("calls to action" in reason for reason in crowd.broken_rules(i)[informs])
+    informed = np.flatnonzero((recent < 2) & (recent + np.sum(news[-4:], axis=0) >= 2))
+    assert len(informed) > 20
+    for i in informed[:20]:
+        assert not any("calls to action" in reason for reason in crowd.broken_rules(int(i))[email])
 
 
 # --- what it costs to win a customer ------------------------------------------------------------

@@ -145,7 +145,7 @@ def test_practice_learns_what_a_contact_changes_and_only_for_what_it_speaks_to(s
 def test_what_ripens_later_counts_within_the_window(shop, learned):
     log, model = learned
     alone = fit_practice(log, shop, log.feature_names, windows=[1])
-    assert list(model.windows) == [4, 13]
+    assert list(model.windows) == [4, 13, 26]
     assert all(credited.later is not None for credited in model.windows.values())
     assert alone.windows[1].later is None
     x = log.observations[::20]
@@ -200,7 +200,7 @@ def test_practice_says_what_is_wrong_with_a_campaign(shop, learned):
         fit_practice(log, shop, log.feature_names, windows=[4, 30])
     with pytest.raises(PolicyError, match="cap must be at least 0, got -1"):
         GreedyPractice(model, cap=-1)
-    with pytest.raises(PolicyError, match=r"that was learned \(4, 13\), got 5"):
+    with pytest.raises(PolicyError, match=r"that was learned \(4, 13, 26\), got 5"):
         GreedyPractice(model, window=5)
 
 
