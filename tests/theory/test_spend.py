@@ -45,18 +45,17 @@ def test_the_mean_spend_of_cdnows_repeaters_follows_gamma_gamma():
     """``x zbar / v ~ BetaPrime(p x, q)`` after x purchases, mean of zbar ``p v / (q - 1)``.
 
     That is the marginal of x purchases worth Gamma(p, nu) each, nu ~ Gamma(q, v): Fader & Hardie
-    (2013), equation 1a. The level ``m = p / nu`` is inverse gamma, which is no family of traits
-    here, so it is drawn outside and written into the customers; all else is the simulator's.
+    (2013), equation 1a. The level ``m = p / nu`` is inverse gamma with shape q and scale ``p v``.
     """
     frequency = summarise(read_cdnow(), calibration_weeks=39).frequency
     repeats = np.sort(frequency[frequency > 0]).astype(int)
     assert len(repeats) == 946
-    copies, generator = -(-MILLION // len(repeats)), np.random.default_rng(3)
+    copies = -(-MILLION // len(repeats))
+    world = shop(traits__spend={"family": "inverse_gamma", "shape": Q, "scale": P * V})
     x, spent = np.repeat(repeats, copies), np.zeros(len(repeats) * copies)
     for often in np.unique(repeats).tolist():
         who = np.flatnonzero(x == often)
-        crowd = populate(shop(), len(who), seed=often)
-        crowd.write("spend_level", (P / generator.gamma(Q, 1.0 / V, len(who)))[:, None])
+        crowd = populate(world, len(who), seed=often)
         for _ in range(often):
             step(crowd, 0)
         assert (crowd.read("frequency") == often).all()
