@@ -312,6 +312,8 @@ class LoggedCampaign:
     left: NDArray[np.bool_]
     volunteered: NDArray[np.bool_]
     margins: Floats
+    earnings: Floats
+    masks: NDArray[np.bool_]
     propensities: Floats
     feature_names: list[str]
 
@@ -346,11 +348,13 @@ def log_campaign(
     columns = event_columns(scenario)
     names = ("action", "purchases", "need_bought", "cancelled", "volunteered")
     action, purchases, need, cancelled, volunteered = (columns.index(name) for name in names)
-    earned = [LINES.index(line) for line in ("margin", "discounts", "referrals")]
+    sold = [LINES.index(line) for line in ("margin", "discounts", "referrals")]
+    spent = [LINES.index(line) for line in ("acquisition", "contact_cost")]
     kept: list[tuple[Any, ...]] = []
     for t in range(scenario.horizon):
         running = population.state.ended[:n] == 0
         x = population.out.observations.copy()
+        masks = population.out.masks > 0
         chances = acting.probabilities(x, population.out.masks)
         chosen = draw_actions(chances, policy_luck(seed, numbers, t))
         out = population.step(chosen, kernel.DISABLED)
@@ -363,7 +367,9 @@ def log_campaign(
             out.events[:, need].astype(np.int64),
             out.events[:, cancelled] > 0,
             out.events[:, volunteered] > 0,
-            out.ledger[:, earned].sum(axis=1),
+            out.ledger[:, sold].sum(axis=1),
+            out.rewards - out.ledger[:, spent].sum(axis=1),
+            masks,
             chances[np.arange(n), chosen],
         )
         kept.append(tuple(column[running] for column in row))

@@ -140,6 +140,18 @@ def outbound_actions(scenario: Scenario) -> Flags:
     return np.array([direction.get(a.channel) == "outbound" for a in scenario.actions])
 
 
+def spoken_to(scenario: Scenario) -> Floats:
+    """How much actions speak to needs, ``(n_actions, n_needs)``."""
+    return np.array([[a.needs.get(n.name, 0.0) for n in scenario.needs] for a in scenario.actions])
+
+
+def contact_costs(scenario: Scenario) -> Array:
+    """What a contact costs, that of its channel included, in currency, ``(n_actions,)``."""
+    channels = {channel.name: channel.cost for channel in scenario.channels}
+    costs = [action.cost + channels.get(action.channel, 0.0) for action in scenario.actions]
+    return np.array(costs, dtype=np.float32)
+
+
 def _treatments(scenario: Scenario) -> Iterator[NDArray[np.bool_]]:
     """For every kind of contact on every channel, which actions are of it, ``(n_actions, 1)``."""
     treatments = [(action.kind, action.channel) for action in scenario.actions]

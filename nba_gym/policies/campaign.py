@@ -10,9 +10,18 @@ from numpy.typing import NDArray
 
 from nba_gym.blas import one_blas_thread
 from nba_gym.errors import DataError
-from nba_gym.policies.attributes import Array, Attributes, Flags, Floats, outbound_actions
+from nba_gym.policies.attributes import (
+    Array,
+    Attributes,
+    Flags,
+    Floats,
+    contact_costs,
+    outbound_actions,
+    spoken_to,
+)
 from nba_gym.policies.practice import Attribution, PracticeModel
 from nba_gym.policies.propensity import Propensity, fit_propensity
+from nba_gym.policies.situations import find_situations
 from nba_gym.scenario.schema import Scenario
 
 WINDOWS = (4, 13, 26, 52)
@@ -67,6 +76,21 @@ class CampaignLog(Protocol):
         """Margin after discounts, and referral value, earned in the period, ``(rows,)``."""
         ...
 
+    @property
+    def earnings(self) -> Floats:
+        """All that the period earned but for the contact and the lead, ``(rows,)``."""
+        ...
+
+    @property
+    def masks(self) -> Flags:
+        """Which actions were allowed, ``(rows, n_actions)``."""
+        ...
+
+    @property
+    def propensities(self) -> Floats:
+        """How likely the action was to be chosen, ``(rows,)``."""
+        ...
+
 
 def fit_practice(
     log: CampaignLog,
@@ -113,15 +137,11 @@ def _fit(
     log: CampaignLog, scenario: Scenario, feature_names: list[str], windows: list[int]
 ) -> PracticeModel:
     needs = np.arange(scenario.n_needs)
-    speaks = np.array(
-        [[a.needs.get(n.name, 0.0) for n in scenario.needs] for a in scenario.actions]
-    )
+    speaks = spoken_to(scenario)
     margins = np.array([need.price * need.margin for need in scenario.needs])
     bought = log.bought[:, None] & (log.needs[:, None] == needs)
     now = Attributes(scenario, feature_names, speaks)
     value, kept = _earnings(log, speaks, margins)
-    channels = {channel.name: channel.cost for channel in scenario.channels}
-    costs = [action.cost + channels.get(action.channel, 0.0) for action in scenario.actions]
     column = feature_names.index("commitment") if scenario.contract.enabled else 0
 
     def credit(window: int) -> Attribution:
@@ -139,7 +159,7 @@ def _fit(
         value=value,
         margins=margins.astype(np.float32),
         kept=kept,
-        costs=np.array(costs, dtype=np.float32),
+        costs=contact_costs(scenario),
         levers=np.array([action.lever for action in scenario.actions], dtype=np.float32),
         kinds=tuple(action.kind for action in scenario.actions),
         outbound=outbound_actions(scenario),
@@ -148,6 +168,7 @@ def _fit(
         year=scenario.contract.recurring_margin * scenario.cycle,
         typical=float(log.margins[log.bought].mean()),
         time_given=scenario.volunteering.value,
+        situations=find_situations(scenario, feature_names),
     )
 
 

@@ -1,12 +1,13 @@
 """Greedy practice: propensity x value x lever, learned from a logged random campaign.
 
 What firms run: a model of what a customer buys if treated so, times what that is worth, times a
-business lever, minus the cost of the contact; the best action wins if it beats doing nothing by a
-threshold and the customer was not contacted too often. A purchase counts for a contact if it comes
-within an attribution window, as conversions do in advertising; so does staying when a contract may
-be ended. Everything is learned from records alone, and what is left to choose is tuned on customers
-of their own (``nba_gym.evaluation.tune_practice``). It never plans: every decision is made as if it
-were the only one.
+business lever, times a factor on what the situation calls for, minus the cost of the contact; the
+best action wins if it beats doing nothing by a threshold and the customer was not contacted too
+often. A purchase counts for a contact if it comes within an attribution window, as conversions do
+in advertising; so does staying when a contract may be ended. Everything is learned from records
+alone, and what is left to choose is tuned on customers of their own
+(``nba_gym.evaluation.tune_practice``). It never plans: every decision is made as if it were the
+only one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 
 from nba_gym.errors import PolicyError
 from nba_gym.policies.attributes import Array, Flags
+from nba_gym.policies.limits import Contacts
 from nba_gym.policies.propensity import Propensity
+from nba_gym.policies.situations import Situations
 
 NO_CAP = 5
 """A cap that never binds: the records count the contacts of the last 4 periods."""
@@ -65,6 +68,7 @@ class PracticeModel:
         year: What a contract earns in a year, in currency.
         typical: Mean earnings of a buying period, in currency.
         time_given: What a period of volunteering is worth, in currency.
+        situations: Situations that call for some of the actions.
     """
 
     now: Propensity
@@ -82,6 +86,16 @@ class PracticeModel:
     year: float
     typical: float
     time_given: float
+    situations: Situations
+
+    @property
+    def recent(self) -> Contacts:
+        """How the records count contacts."""
+        return Contacts(self.outbound, self.contacts)
+
+    def worth(self, observations: Array) -> Array:
+        """Expected earnings that each action adds to waiting, less its cost, ``(n, n_actions)``."""
+        return self.gains(observations) - self.costs
 
     def values(self, observations: Array) -> Array:
         """What is earned in a period with a purchase for each need, ``(n, n_needs)``, >= 0."""
@@ -130,10 +144,11 @@ class GreedyPractice:
         ripening: Weight of purchases that come later in the attribution window.
         years: What a customer who stays is worth, in years of the contract's margin.
         levers: Factors on the business weights, by kind of action; 1 where not given.
+        contexts: Factors on what a situation calls for, by situation; 1 where not given.
 
     Raises:
-        PolicyError: If the cap, the ripening, the years or a lever are negative, or the model knows
-            no such window.
+        PolicyError: If the cap, the ripening, the years, a lever or a context are negative, or the
+            model knows no such window.
     """
 
     def __init__(
@@ -146,7 +161,10 @@ class GreedyPractice:
         ripening: float = 1.0,
         years: float = 1.0,
         levers: Mapping[str, float] | None = None,
+        contexts: Mapping[str, float] | None = None,
     ) -> None:
+        self.contexts = dict(contexts or {})
+        model.situations.check(self.contexts)
         self.levers = dict.fromkeys(sorted({*model.kinds[1:]}), 1.0) | dict(levers or {})
         numbers = {"cap": cap, "ripening": ripening, "years": years}
         numbers |= {f"levers.{kind}": lever for kind, lever in self.levers.items()}
@@ -169,8 +187,14 @@ class GreedyPractice:
     @property
     def settings(self) -> dict[str, Any]:
         """What was tuned."""
-        names = ("threshold", "cap", "window", "ripening", "years", "levers")
+        names = ("threshold", "cap", "window", "ripening", "years", "levers", "contexts")
         return {name: getattr(self, name) for name in names}
+
+    def gains(self, observations: Array) -> Array:
+        """Expected earnings that each action adds to waiting, before costs, ``(n, n_actions)``."""
+        return self.model.gains(
+            observations, window=self.window, ripening=self.ripening, years=self.years
+        )
 
     def act(
         self,
@@ -180,13 +204,11 @@ class GreedyPractice:
     ) -> NDArray[np.int64]:
         """Choose for every customer, ``(n,)``."""
         model = self.model
-        gain = model.gains(
-            observations, window=self.window, ripening=self.ripening, years=self.years
-        )
+        gain = self.gains(observations)
         gain *= self._weights
+        for name, factor in self.contexts.items():
+            gain[model.situations.called_for(observations, name)] *= factor
         gain -= model.costs
-        recent = np.rint(observations[:, model.contacts] * 4.0)
-        tired = model.outbound & (recent >= self.cap)[:, None]
-        gain[(masks <= 0) | tired] = -np.inf
+        gain[(masks <= 0) | model.recent.tired(observations, self.cap)] = -np.inf
         gain[:, 0] = self.threshold  # waiting wins ties: action 0 comes first
         return np.argmax(gain, axis=1)

@@ -37,6 +37,19 @@ class Propensity:
         """Probability of every outcome if nothing is done, ``(rows, n)``."""
         return expit(_log_odds(observations, self.base))
 
+    def most_likely(self, observations: Array) -> Array:
+        """Probability of the likeliest outcome that each action is about, ``(rows, n_actions)``.
+
+        Of an action that is about none of them it is 0.
+        """
+        alone = _log_odds(observations, self.base)
+        best = np.zeros((len(alone), self.effects.shape[2]), dtype=np.float32)
+        for j in range(alone.shape[1]):
+            odds = _log_odds(observations, self.effects[:, j]) + alone[:, j, None]
+            about = (self.effects[:, j] != 0.0).any(axis=0)
+            np.maximum(best, expit(odds) * about, out=best)
+        return best
+
     def uplift(self, observations: Array, values: Array, kept: Array | None = None) -> Array:
         """Expected worth of what each action changes.
 

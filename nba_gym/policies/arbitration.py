@@ -1,0 +1,95 @@
+"""Arbitration by one number an action, linear in the records: what uplift and bandits come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba_gym.errors import PolicyError
+from nba_gym.policies.attributes import Array
+from nba_gym.policies.limits import Contacts
+from nba_gym.policies.practice import NO_CAP
+
+
+@dataclass(frozen=True)
+class LinearWorth:
+    """What each action is worth more than waiting, however that was learned.
+
+    Attributes:
+        effects: Coefficients of what an action adds to waiting, in currency, the last row the
+            intercept, ``(n_features + 1, n_actions)``; the first column is 0.
+        costs: Cost of a contact by action, ``(n_actions,)``; 0 where ``effects`` are net of it.
+        kinds: Kind of each action, ``n_actions`` of them.
+        contacts: How the records count contacts.
+        typical: A typical amount to set thresholds by, in currency.
+    """
+
+    effects: Array
+    costs: Array
+    kinds: tuple[str, ...]
+    contacts: Contacts
+    typical: float
+
+    def gains(self, observations: Array) -> Array:
+        """Expected earnings that each action adds to waiting, before costs, ``(n, n_actions)``."""
+        return observations @ self.effects[:-1] + self.effects[-1]
+
+    def worth(self, observations: Array) -> Array:
+        """The same after costs, ``(n, n_actions)``."""
+        return self.gains(observations) - self.costs
+
+
+class Arbitration:
+    """The action that is worth most, if it beats waiting by a threshold, within a cap.
+
+    Args:
+        model: What actions are worth.
+        threshold: By how much an action must beat waiting, in currency.
+        cap: No outbound contact after so many within the last 4 periods.
+        levers: Factors on what actions add, by kind; 1 where not given.
+        name: What tables call it.
+
+    Raises:
+        PolicyError: If the cap or a lever is negative.
+    """
+
+    def __init__(
+        self,
+        model: LinearWorth,
+        *,
+        threshold: float = 0.0,
+        cap: int = NO_CAP,
+        levers: Mapping[str, float] | None = None,
+        name: str = "arbitration",
+    ) -> None:
+        self.levers = dict.fromkeys(sorted({*model.kinds[1:]}), 1.0) | dict(levers or {})
+        numbers = {"cap": cap} | {f"levers.{kind}": each for kind, each in self.levers.items()}
+        for field, number in numbers.items():
+            if number < 0:
+                raise PolicyError(f"{field} must be at least 0, got {number}")
+        self.name = name
+        self.model = model
+        self.threshold = threshold
+        self.cap = cap
+        self._weights = np.array([self.levers.get(k, 1.0) for k in model.kinds], dtype=np.float32)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was tuned."""
+        return {name: getattr(self, name) for name in ("threshold", "cap", "levers")}
+
+    def act(
+        self, observations: Array, masks: NDArray[Any], generator: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Choose for every customer, ``(n,)``."""
+        model = self.model
+        worth = model.gains(observations)
+        worth *= self._weights
+        worth -= model.costs
+        worth[(masks <= 0) | model.contacts.tired(observations, self.cap)] = -np.inf
+        worth[:, 0] = self.threshold  # waiting wins ties: action 0 comes first
+        return np.argmax(worth, axis=1)
