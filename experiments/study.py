@@ -57,9 +57,9 @@ class Arguments:
     """transitions to learn from, instead of the recipe's"""
     campaign: int = 32_000
     """customers in the random campaign that practice learns from"""
-    tuning: int = 6_000
+    tuning: int = 16_000
     """customers on which practice is tuned"""
-    trials: int = 160
+    trials: int = 200
     """settings of practice that are tried at most; it stops earlier when nothing gets better"""
     fresh: bool = False
     """begin anew: use nothing that an earlier run has finished"""

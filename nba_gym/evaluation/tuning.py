@@ -20,8 +20,8 @@ def learn_practice(
     scenario: Scenario,
     *,
     campaign: int = 32_000,
-    tuning: int = 6_000,
-    trials: int = 160,
+    tuning: int = 12_000,
+    trials: int = 200,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[GreedyPractice, list[Trial]]:
@@ -52,7 +52,7 @@ def tune_practice(
     customers: int | NDArray[Any],
     seed: int,
     *,
-    trials: int = 160,
+    trials: int = 200,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[GreedyPractice, list[Trial]]:
@@ -65,7 +65,7 @@ def tune_practice(
         scenario: The world.
         customers: Customers for tuning, disjoint from those of any comparison.
         seed: Seed of the world.
-        trials: Settings to try at most; each simulates the whole journeys of all ``customers``.
+        trials: Settings to try at most; each simulates whole journeys.
         threads: Threads of the kernel.
         progress: Called with trials done and trials in all.
 

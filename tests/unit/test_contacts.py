@@ -186,7 +186,7 @@ def test_chances_are_how_often_what_they_are_of_happens(world):
 
 def test_a_lottery_gives_every_action_as_often_as_the_log():
     scenario = load_scenario("telecom", {"horizon": 24})
-    uneven = Lottery(0.3, 1.0 + np.arange(scenario.n_actions) % 4)
+    uneven = Lottery(0.3, 1.0 + np.arange(scenario.n_actions, dtype=np.float64) % 4)
     campaign = campaign_of(contact_log(simulated(scenario, 1_500, 11, uneven)), scenario)
     lottery = match_lottery(scenario, campaign, 0, 1_500)
     rows = play(scenario, campaign.scheduled, lottery, 1, 3_000).rows

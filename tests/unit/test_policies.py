@@ -10,6 +10,7 @@ import pytest
 
 from nba_gym.errors import DataError, PolicyError
 from nba_gym.evaluation import compare, log_campaign, rollout, tune_practice
+from nba_gym.evaluation.search import Tunable, tune
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies import GreedyPractice, NoContact, RoundRobin, UniformRandom, fit_practice
 from nba_gym.policies.campaign import happens_within
@@ -154,6 +155,9 @@ def test_what_ripens_later_counts_within_the_window(shop, learned):
     np.testing.assert_allclose(now[:, gift], 0.0, atol=1e-4)
     assert np.abs(soon[:, gift]).max() > 1e-2
     np.testing.assert_allclose(now, model.gains(x, ripening=0.0), atol=1e-4)
+    quarter = fit_practice(log, shop, log.feature_names, windows=[13])
+    np.testing.assert_array_equal(model.gains(x, window=13), quarter.gains(x))
+    assert np.abs(model.gains(x, window=13) - model.gains(x)).max() > 1e-2
 
 
 def test_a_window_reaches_from_its_first_period_to_its_last():
@@ -209,6 +213,27 @@ def test_tuning_keeps_the_best_of_its_trials(shop, learned):
     best, trials = tune_practice(model, shop, SPLIT.tuning(100), SPLIT.seed, trials=6)
     assert len(trials) == 6
     assert best.settings == max(trials, key=lambda trial: trial.value).settings
+
+
+def test_a_trial_that_is_clearly_worse_is_given_up_and_told_apart_from_a_close_one():
+    control = load_scenario("control", ["horizon=20"])
+    choices = {0: NoContact(), 1: MyopicOracle(), 2: UniformRandom()}
+    tunable = Tunable(
+        make=lambda settings: choices[settings["who"]],
+        starts=({"who": 0},),
+        ladders=(("who", (1, 2)),),
+    )
+    best, trials = tune(tunable, control, SPLIT.tuning(2_000), SPLIT.seed, trials=9)
+    assert isinstance(best, MyopicOracle)
+    assert [trial.customers for trial in trials] == [2_000, 2_000, 500]
+    for who, trial in enumerate(trials):
+        whole = rollout(choices[who], control, SPLIT.tuning(2_000), SPLIT.seed).value
+        assert trial.settings == {"who": who}
+        if trial.customers == 2_000:
+            assert trial.value == pytest.approx(whole.mean())
+        else:  # the level of the best so far, and the difference to it on the first customers
+            assert trial.value == pytest.approx(whole.mean(), abs=0.3 * trials[1].value)
+            assert trial.value < trials[1].value
 
 
 def test_a_policy_that_answers_nonsense_is_named(shop):
