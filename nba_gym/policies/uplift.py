@@ -165,8 +165,7 @@ class Trial:
 
     def everybody(self) -> Group:
         """Rows of all actions, each for itself."""
-        rows = self._group(self.whole, MOST_BOOSTED)
-        return rows._replace(weights=np.ones(len(rows.rows)))
+        return self._group(self.whole, MOST_BOOSTED)
 
     def left_alone(self) -> Group:
         """Rows in which nothing was done."""
@@ -253,7 +252,8 @@ def boost(log: CampaignLog, group: Group, outcomes: Floats) -> Any:
     model: Any = HistGradientBoostingRegressor(
         max_iter=60, max_leaf_nodes=15, min_samples_leaf=100, random_state=0
     )
-    return model.fit(log.observations[group.rows], outcomes, sample_weight=group.weights)
+    # no weights: what is expected of given records does not depend on whose records are looked at
+    return model.fit(log.observations[group.rows], outcomes)
 
 
 def threads_held(feature: str) -> Any:
@@ -266,5 +266,5 @@ def threads_held(feature: str) -> Any:
         import sklearn  # pyright: ignore[reportMissingTypeStubs, reportUnusedImport]  # noqa: F401
         from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
-        raise MissingExtraError(feature, "practice") from error
+        raise MissingExtraError(feature, "baselines") from error
     return threadpool_limits(limits=1)
