@@ -72,11 +72,16 @@ def fit_uplift(
     trial = Trial(log, outcomes, whole)
     with threads_held("learning uplift"):
         if learner == "pooled":
-            attributes = Attributes(scenario, feature_names, spoken_to(scenario), goodwill=10.0)
-            effects = pool(trial, attributes)
+            effects = pool(trial, money_attributes(scenario, feature_names))
         else:
             effects = _t_learner(trial) if learner == "T" else _x_learner(trial)
     return as_worth(effects, log, scenario, feature_names)
+
+
+def money_attributes(scenario: Scenario, feature_names: list[str]) -> Attributes:
+    """What effects on money are made of."""
+    speaks = spoken_to(scenario)
+    return Attributes(scenario, feature_names, speaks, goodwill=10.0, seasonal=True)
 
 
 def as_worth(
