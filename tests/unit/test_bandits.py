@@ -27,7 +27,7 @@ def meet(learner: BanditLearner, rounds: int = 20, n: int = 200) -> list[Any]:
     for _ in range(rounds):
         x = (generator.random((n, 1)) < 0.5).astype(np.float32)
         actions = learner.choose(x, masks)
-        worth = np.choose(actions, [0.0 * x[:, 0], 2.0 * x[:, 0], 1.0 + 0.0 * x[:, 0], 9.0])
+        worth = np.array([0.0, 0.0, 1.0, 9.0])[actions] + 2.0 * x[:, 0] * (actions == 1)
         learner.learn(x, actions, worth + generator.normal(0.0, 0.5, n))
         chosen.append((x, actions))
     return chosen

@@ -111,7 +111,7 @@ def test_where_only_eligibility_forbids_more_is_allowed_and_nothing_else_changes
     assert not any(action.applicability or action.suitability for action in free.actions)
     assert [a.eligibility for a in free.actions] == [a.eligibility for a in shop.actions]
     same = [rollout(NoContact(), world, 300, 3).value for world in (shop, free)]
-    np.testing.assert_array_equal(*same)
+    np.testing.assert_array_equal(same[0], same[1])
     at = [a.name for a in shop.actions].index("email_basket_reminder")
     rates = [rollout(RandomRelevant(), w, 300, 3).action_share[0, at] for w in (shop, free)]
     assert rates[1] > 2 * rates[0]

@@ -100,7 +100,7 @@ def test_no_contact_comes_before_the_pause_is_over_but_for_a_trigger(shop, model
 
 
 def test_rules_that_cannot_be_are_refused(model):
-    with pytest.raises(PolicyError, match="plans must be of .* got 'champions'"):
+    with pytest.raises(PolicyError, match=r"plans must be of .* got 'champions'"):
         SegmentRules(model, plans={"champions": "offer"})
     with pytest.raises(PolicyError, match=r"plans\.new must be a kind of action, got 'ofer'"):
         SegmentRules(model, plans={"new": "ofer"})
