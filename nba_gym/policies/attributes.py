@@ -37,6 +37,8 @@ class Attributes:
             how well it does so where this is 0 throughout.
         goodwill: Ridge penalty on what actions do to all outcomes alike, through goodwill or
             annoyance; nothing is learned of it by default.
+        seasonal: Whether each outcome has a level and a season of its own, as it must where no
+            propensity to be left alone knows of them.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Attributes:
         speaks: Floats,
         *,
         goodwill: float | None = None,
+        seasonal: bool = False,
     ) -> None:
         self.shape = (len(feature_names) + 1, *speaks.shape)
         self._index = {name: i for i, name in enumerate([*feature_names, "one"])}
@@ -54,6 +57,8 @@ class Attributes:
         self._strengths: list[float] = []
         if speaks.any():
             self._add_persuasion(scenario, speaks)
+        if seasonal:
+            self._add_seasons(speaks)
         if goodwill is not None:
             self._add_goodwill(scenario, goodwill)
 
@@ -117,6 +122,13 @@ class Attributes:
             for feature in NEED_STATE if (of_kind * speaks).any() else ():
                 own = np.array([self._index[f"{feature}.{need.name}"] for need in scenario.needs])
                 self._add_columns(own, of_kind * speaks, 3.0)
+
+    def _add_seasons(self, speaks: Floats) -> None:
+        """How well any action sells what it speaks to, by outcome and time of the year."""
+        for own in np.eye(speaks.shape[1]):
+            for feature in ("one", "season_sin", "season_cos"):
+                if feature in self._index:
+                    self._add(own * speaks, 3.0, feature)
 
     def _add_goodwill(self, scenario: Scenario, strength: float) -> None:
         """What actions do to everything: care, annoyance, trust."""

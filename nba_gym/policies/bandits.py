@@ -130,7 +130,7 @@ def _bandit(rule: str, n_arms: int, explore: float, seed: int) -> Any:
             LearningPolicy,
         )
     except ImportError as error:
-        raise MissingExtraError("a bandit", "practice") from error
+        raise MissingExtraError("a bandit", "baselines") from error
     kinds: dict[str, Any] = {
         "linucb": lambda: LearningPolicy.LinUCB(alpha=explore, l2_lambda=_RIDGE),
         "thompson": lambda: LearningPolicy.LinTS(alpha=max(explore, 1e-9), l2_lambda=_RIDGE),

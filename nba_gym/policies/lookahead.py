@@ -24,10 +24,17 @@ import numpy as np
 
 from nba_gym.errors import DataError, check_least
 from nba_gym.policies.arbitration import LinearWorth
-from nba_gym.policies.attributes import Array, Attributes, Floats, contact_costs, spoken_to
+from nba_gym.policies.attributes import Array, Floats, contact_costs
 from nba_gym.policies.campaign import CampaignLog
 from nba_gym.policies.practice import NO_CAP, GreedyPractice, PracticeModel
-from nba_gym.policies.uplift import Trial, as_worth, boost, pool, threads_held
+from nba_gym.policies.uplift import (
+    Trial,
+    as_worth,
+    boost,
+    money_attributes,
+    pool,
+    threads_held,
+)
 from nba_gym.scenario.schema import Scenario
 
 
@@ -118,8 +125,7 @@ def fit_lookahead(
         everybody = Trial(journeys, to_come).everybody()
         value = boost(journeys, everybody, to_come[everybody.rows])
         change = value_change(value.predict(log.observations), log, scenario.discount)
-        attributes = Attributes(scenario, feature_names, spoken_to(scenario), goodwill=10.0)
-        effects = pool(Trial(log, change), attributes)
+        effects = pool(Trial(log, change), money_attributes(scenario, feature_names))
     return as_worth(effects, log, scenario, feature_names)
 
 

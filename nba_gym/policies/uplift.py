@@ -72,11 +72,16 @@ def fit_uplift(
     trial = Trial(log, outcomes, whole)
     with threads_held("learning uplift"):
         if learner == "pooled":
-            attributes = Attributes(scenario, feature_names, spoken_to(scenario), goodwill=10.0)
-            effects = pool(trial, attributes)
+            effects = pool(trial, money_attributes(scenario, feature_names))
         else:
             effects = _t_learner(trial) if learner == "T" else _x_learner(trial)
     return as_worth(effects, log, scenario, feature_names)
+
+
+def money_attributes(scenario: Scenario, feature_names: list[str]) -> Attributes:
+    """What effects on money are made of."""
+    speaks = spoken_to(scenario)
+    return Attributes(scenario, feature_names, speaks, goodwill=10.0, seasonal=True)
 
 
 def as_worth(
@@ -165,8 +170,7 @@ class Trial:
 
     def everybody(self) -> Group:
         """Rows of all actions, each for itself."""
-        rows = self._group(self.whole, MOST_BOOSTED)
-        return rows._replace(weights=np.ones(len(rows.rows)))
+        return self._group(self.whole, MOST_BOOSTED)
 
     def left_alone(self) -> Group:
         """Rows in which nothing was done."""
@@ -253,7 +257,8 @@ def boost(log: CampaignLog, group: Group, outcomes: Floats) -> Any:
     model: Any = HistGradientBoostingRegressor(
         max_iter=60, max_leaf_nodes=15, min_samples_leaf=100, random_state=0
     )
-    return model.fit(log.observations[group.rows], outcomes, sample_weight=group.weights)
+    # no weights: what is expected of given records does not depend on whose records are looked at
+    return model.fit(log.observations[group.rows], outcomes)
 
 
 def threads_held(feature: str) -> Any:
@@ -266,5 +271,5 @@ def threads_held(feature: str) -> Any:
         import sklearn  # pyright: ignore[reportMissingTypeStubs, reportUnusedImport]  # noqa: F401
         from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
-        raise MissingExtraError(feature, "practice") from error
+        raise MissingExtraError(feature, "baselines") from error
     return threadpool_limits(limits=1)

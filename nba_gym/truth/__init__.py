@@ -8,6 +8,7 @@ from nba_gym.truth.optimal import Exact, OptimalPolicy, exact, has_exact
 from nba_gym.truth.oracle import MyopicOracle
 from nba_gym.truth.pairs import Groups, Pair
 from nba_gym.truth.policy_twins import PolicyTwins, policy_twins
+from nba_gym.truth.rollouts import RolloutOracle
 from nba_gym.truth.solve import (
     Regret,
     Schedule,
@@ -31,6 +32,7 @@ __all__ = [
     "Pair",
     "PolicyTwins",
     "Regret",
+    "RolloutOracle",
     "Schedule",
     "Solution",
     "action_twins",

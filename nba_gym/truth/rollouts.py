@@ -77,7 +77,7 @@ class RolloutOracle:
         self.margin = margin
         self.most = most // LANES * LANES
         self._population: Population | None = None
-        self._copies: _Copies | None = None
+        self._copies: Copies | None = None
 
     def bind(self, population: AnyPopulation) -> None:
         """Show the oracle the customers it will act for.
@@ -92,7 +92,7 @@ class RolloutOracle:
             )
         self._population = population
         if self._copies is None or self._copies.scenario != population.scenario:
-            self._copies = _Copies(population.scenario, self.base, self.most)
+            self._copies = Copies(population.scenario, self.base, self.most)
 
     def act(
         self,
@@ -114,7 +114,7 @@ class RolloutOracle:
         return np.argmax(np.where(masks > 0, values, -np.inf), axis=1)
 
 
-class _Copies:
+class Copies:
     """Room for copies of customers to live on in.
 
     Args:

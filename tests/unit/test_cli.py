@@ -17,6 +17,8 @@ COMMANDS = {
     "schema": [],
     "features": ["retail"],
     "journey": ["retail"],
+    "policies": [],
+    "evaluate": ["--help"],
     "calibrate": ["--help"],
     "card": ["--help"],
     "effects": ["--help"],
