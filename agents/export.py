@@ -75,18 +75,24 @@ def export(
         rows: Observations on which parity is proven.
 
     Raises:
-        BundleError: If the policy is privileged, or the exported file does not agree with it.
+        BundleError: If the policy is privileged or remembers, or the exported file does not agree
+            with it.
     """
     if policy.observe != "records":
         raise BundleError(
             f"a policy to be served must see the records only, got one that sees {policy.observe}"
+        )
+    if policy.remembers:
+        raise BundleError(
+            "a policy to be served must choose by the present observation alone, got one of "
+            f"{policy.algorithm} that remembers (history {policy.history})"
         )
     observations, masks = sample_observations(scenario, rows)
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         _write_graph(policy, draft / "policy.onnx", observations[:2], masks[:2])
-        card = _card(scenario, draft / "policy.onnx", recipe or {}, seed)
+        card = _card(policy, scenario, draft / "policy.onnx", recipe or {}, seed)
         (draft / "card.json").write_text(json.dumps(card, indent=2) + "\n")
         parity = check_parity(policy, OnnxPolicy(draft), observations, masks)
         card["parity"] = vars(parity)
@@ -168,7 +174,9 @@ def _write_graph(
         )
 
 
-def _card(scenario: Scenario, graph: Path, recipe: dict[str, Any], seed: int) -> dict[str, Any]:
+def _card(
+    policy: AgentPolicy, scenario: Scenario, graph: Path, recipe: dict[str, Any], seed: int
+) -> dict[str, Any]:
     population = populate(scenario, 1)
     return {
         "format": FORMAT,
@@ -189,7 +197,7 @@ def _card(scenario: Scenario, graph: Path, recipe: dict[str, Any], seed: int) ->
             "inputs": {"observations": "float32 (rows, features)", "masks": "int8 (rows, actions)"},
             "outputs": {"probabilities": "float32 (rows, actions)"},
         },
-        "training": {"algorithm": "MaskablePPO", "seed": seed, "recipe": recipe},
+        "training": {"algorithm": policy.algorithm, "seed": seed, "recipe": recipe},
         "versions": {p: metadata.version(p) for p in ("nba_gym", "torch", "onnx", "sb3-contrib")},
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -209,7 +217,8 @@ class Arguments:
 
 def _check_fits(policy: AgentPolicy, scenario: Scenario) -> None:
     """Refuse weights whose size is not that of a scenario."""
-    sizes = (len(policy.scores.mean), policy.scores.head.out_features)
+    head: Any = policy.scores.head
+    sizes = (policy.n_features, head.out_features)
     wanted = (len(populate(scenario, 1).features), scenario.n_actions)
     if policy.observe == "records" and sizes != wanted:
         raise BundleError(

@@ -11,8 +11,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -117,17 +116,6 @@ def what_runs() -> dict[str, Any]:
         "versions": versions | {"python": platform.python_version()},
         "source": digest.hexdigest(),
     }
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A draft to write to, beside ``path``; becomes ``path`` if the block ends without an error."""
-    draft = path.with_name(f".draft-{path.name}")
-    try:
-        yield draft
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _remove(folder: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from agents.files import whole_file
 from agents.policy import AgentPolicy
 from agents.recipe import Recipe
 from agents.train import train
@@ -15,7 +16,7 @@ from agents.watch import CurvePoint
 from agents.weights import load_policy, save_policy
 from experiments.console import bar, say, timed
 from experiments.rollouts import load_comparison, save_comparison
-from experiments.stages import Stages, whole_file
+from experiments.stages import Stages
 from nba_gym.calibration import BgNbdFit, calibrate, read_cdnow
 from nba_gym.errors import PolicyError
 from nba_gym.evaluation import Comparison, compare, log_campaign, rollout, tune_practice
