@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -205,7 +205,7 @@ def _card(
 
 @dataclass(frozen=True)
 class Arguments:
-    """Write the policy folder of saved weights."""
+    """Write the policy folder of saved weights, or of a model of Stable-Baselines3."""
 
     folder: Annotated[Path, tyro.conf.Positional]
     """policy folder to write"""
@@ -213,6 +213,14 @@ class Arguments:
     """preset name or TOML file"""
     weights: Path | None = None
     """weights that agents.train left (weights.safetensors)"""
+    sb3: Path | None = None
+    """instead: the zip file that a model of Stable-Baselines3 saved; runs code when it is loaded"""
+    algorithm: str = "MaskablePPO"
+    """what the model in the zip file was trained by"""
+    normaliser: Path | None = None
+    """the file that VecNormalize.save wrote beside it; runs code when it is loaded"""
+    trust: bool = False
+    """you know who wrote the zip file and the normaliser"""
 
 
 def _check_fits(policy: AgentPolicy, scenario: Scenario) -> None:
@@ -229,12 +237,25 @@ def _check_fits(policy: AgentPolicy, scenario: Scenario) -> None:
 
 def main(arguments: Arguments) -> None:
     """Export saved weights."""
+    from agents.foreign import load_sb3
     from agents.weights import load_policy
 
     scenario = nba_gym.load_scenario(arguments.scenario)
-    if arguments.weights is None:
-        raise BundleError("weights must name the weights.safetensors of a training run")
-    policy = load_policy(arguments.weights)
+    if (arguments.weights is None) == (arguments.sb3 is None):
+        raise BundleError(
+            "weights must name the weights.safetensors of a training run, or sb3 a zip file of "
+            "Stable-Baselines3, got both or none"
+        )
+    if arguments.weights is not None:
+        policy = load_policy(arguments.weights)
+    else:
+        policy = load_sb3(
+            cast(Path, arguments.sb3),
+            scenario,
+            algorithm=arguments.algorithm,
+            normaliser=arguments.normaliser,
+            trust=arguments.trust,
+        )
     _check_fits(policy, scenario)
     parity = export(policy, scenario, arguments.folder)
     print(

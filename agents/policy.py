@@ -168,13 +168,16 @@ class AgentPolicy:
         return np.argmax(self.probabilities_of(observations, masks), axis=1)
 
 
-def policy_of(model: Any, network: Any = None, observe: str = "records") -> AgentPolicy:
+def policy_of(
+    model: Any, network: Any = None, observe: str = "records", normaliser: Any = None
+) -> AgentPolicy:
     """The present policy of a model under training or trained, with its normaliser.
 
     Args:
         model: A MaskablePPO, or another of the learners of ``agents.algorithms``.
         network: Its policy, if not the present one: with averaged weights, for example.
         observe: What its actor sees.
+        normaliser: The ``VecNormalize`` it was trained in, if not the one around its customers.
 
     Raises:
         PolicyError: If it is a model of another kind.
@@ -182,7 +185,7 @@ def policy_of(model: Any, network: Any = None, observe: str = "records") -> Agen
     scores, parts = _parts(network or model.policy)
     layers = [layer for part in parts for layer in part.modules()]
     n = next(_inputs(layer) for layer in layers if isinstance(layer, (nn.Linear, nn.LSTM)))
-    normaliser = model.get_vec_normalize_env()
+    normaliser = normaliser or model.get_vec_normalize_env()
     mean, std, clip = np.zeros(n), np.ones(n), 1e9
     if normaliser is not None and normaliser.norm_obs:
         mean = normaliser.obs_rms.mean[:n]

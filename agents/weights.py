@@ -19,6 +19,9 @@ from nba_gym.errors import BundleError
 _BENDS = {"Tanh": nn.Tanh, "ReLU": nn.ReLU}
 """What may stand between two layers."""
 
+_ABOUT = ("name", "observe", "algorithm", "history")
+"""What is kept of a policy beside its network."""
+
 
 def save_policy(policy: AgentPolicy, path: Path) -> None:
     """Write the network of a policy, with its shape in the file's metadata."""
@@ -35,10 +38,11 @@ def save_policy(policy: AgentPolicy, path: Path) -> None:
     if isinstance(scores, RecurrentScores):
         shape["memory"] = [scores.lstm.input_size, scores.lstm.hidden_size, scores.lstm.num_layers]
     tensors = {name: value.contiguous() for name, value in scores.state_dict().items()}
-    tags = {"shape": json.dumps(shape), "name": policy.name, "observe": policy.observe}
-    tags |= {"algorithm": policy.algorithm, "history": str(policy.history)}
+    about = {name: getattr(policy, name) for name in _ABOUT} | {"shape": shape}
+    # one entry: several would be written in any order, and the same weights be another file
+    data = save(tensors, metadata={"policy": json.dumps(about)})
     with whole_file(path) as draft:
-        draft.write_bytes(save(tensors, metadata=tags))
+        draft.write_bytes(data)
 
 
 def load_policy(path: Path) -> AgentPolicy:
@@ -53,20 +57,14 @@ def load_policy(path: Path) -> AgentPolicy:
         with safe_open(str(path), framework="pt") as file:
             tags = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        shape = json.loads(tags["shape"])
+        about = json.loads(tags["policy"])
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise BundleError(
             f"weights must come from agents.train, got {path.name}: {error}"
         ) from None
-    scores = _empty_scores(shape)
+    scores = _empty_scores(about["shape"])
     scores.load_state_dict(tensors)
-    return AgentPolicy(
-        scores,
-        tags.get("name", "trained agent"),
-        tags.get("observe", "records"),
-        tags.get("algorithm", "MaskablePPO"),
-        int(tags.get("history", 1)),
-    )
+    return AgentPolicy(scores, **{name: about[name] for name in _ABOUT})
 
 
 def _empty_scores(shape: dict[str, Any]) -> ActionScores | RecurrentScores:
@@ -74,9 +72,9 @@ def _empty_scores(shape: dict[str, Any]) -> ActionScores | RecurrentScores:
     sizes: list[int] = shape["layers"]
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), _BENDS[shape.get("bend", "Tanh")]()]
+        layers += [nn.Linear(inputs, outputs), _BENDS[shape["bend"]]()]
     actor, head = nn.Sequential(*layers), nn.Linear(sizes[-1], shape["actions"])
-    memory = shape.get("memory")
+    memory = shape["memory"]
     n, clip = sizes[0] if memory is None else memory[0], float(shape["clip"])
     normal = (np.zeros(n), np.ones(n), clip)
     if memory is None:
