@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from sb3_contrib import MaskablePPO, RecurrentPPO
-from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from agents.networks import TwoSidedPolicy
@@ -128,7 +128,7 @@ def _maskable_ppo(at: Workplace) -> Any:
 def _a2c(at: Workplace) -> Any:
     recipe = cast(A2CRecipe, at.recipe)
     optimizer = {
-        "optimizer_class": RMSpropTFLike,
+        "optimizer_class": torch.optim.RMSprop,
         "optimizer_kwargs": {"alpha": 0.99, "eps": 1e-5, "weight_decay": 0},
     }
     sides = {"seen": at.seen, "actor": recipe.network, "critic": recipe.critic}

@@ -21,7 +21,7 @@ from nba_gym.policies import RoundRobin
 from nba_gym.scenario.load import load_scenario
 from tests.agents.kills import NAMES, digest, small
 
-SCENARIO = load_scenario("control")
+SCENARIO = load_scenario("retail")
 QUICK: Any = {"watch_customers": 20, "quiet": True}
 
 
@@ -63,8 +63,8 @@ def stop_at_look(number: int) -> Any:
 
 def tiny(name: str) -> Any:
     recipe = small(name)
-    every = 30 if name.endswith("dqn") else 1
-    return recipe.with_changes(steps=min(recipe.steps, 24_000), watch_every=every)
+    steps, every = (6_000, 20) if name.endswith("dqn") else (24_000, 1)
+    return recipe.with_changes(steps=min(recipe.steps, steps), watch_every=every)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -109,7 +109,7 @@ def test_keeping_checkpoints_changes_nothing(tmp_path):
 
 def test_kills_at_any_moment_leave_the_same_bits_and_no_unreadable_checkpoint():
     """The short form of ``make kills``, in processes of their own."""
-    short = ["--kills", "1", "--saves", "5", "--recipes", "maskable_ppo", "dqn"]
+    short = ["--kills", "2", "--saves", "5", "--recipes", "dqn"]
     done = subprocess.run(
         [sys.executable, "-m", "tests.agents.kills", *short],
         capture_output=True,
@@ -141,7 +141,7 @@ def kept(tmp_path_factory):
         ({"observe": "everything"}, r"observe \(records, not everything\)"),
         ({"recipe": tiny("a2c").with_changes(entropy=0.5)}, r"recipe\.entropy \(0\.01, not 0\.5\)"),
         ({"recipe": tiny("dqn")}, r"recipe\.algorithm \(a2c, not dqn\)"),
-        ({"scenario": load_scenario("control", ["discount=0.9"])}, r"scenario\.hash"),
+        ({"scenario": load_scenario("retail", ["discount=0.9"])}, r"scenario\.hash"),
     ],
 )
 def test_a_checkpoint_of_another_training_is_refused_by_what_differs(kept, changed, said):
@@ -240,7 +240,7 @@ def test_a_read_only_folder_is_one_clear_error():
     with pytest.raises(CheckpointError, match="Permission denied; there was none before"):
         write_checkpoint(Path("/sys/kernel/checkpoint.safetensors"), {"number": 1})
     with pytest.raises(PolicyError, match="out must be a folder that can be made"):
-        main(Arguments("control", recipe="a2c", out=Path("/sys/kernel/runs")))
+        main(Arguments("retail", recipe="a2c", out=Path("/sys/kernel/runs")))
 
 
 def test_a_draft_never_takes_the_place_of_the_file_when_something_goes_wrong(tmp_path):
@@ -299,17 +299,17 @@ def test_the_command_says_how_to_go_on_and_does_so(tmp_path, monkeypatch, capsys
     arguments = {"recipe": "dqn", "seed": 3}
     monkeypatch.setattr(train_module, "load_recipe", lambda *_: tiny("dqn"))
     monkeypatch.setattr("agents.export.export", lambda *_, **__: None)  # takes its time
-    monkeypatch.setattr(sys, "argv", ["train", "control", "--out", "x y"])
-    main(Arguments("control", **arguments, out=tmp_path / "alone"))
+    monkeypatch.setattr(sys, "argv", ["train", "retail", "--out", "x y"])
+    main(Arguments("retail", **arguments, out=tmp_path / "alone"))
     told = interrupt_at_look(2)
     monkeypatch.setattr(train_module, "train", lambda *a, **k: train(*a, **k | {"tell": told}))
     with pytest.raises(KeyboardInterrupt):
-        main(Arguments("control", **arguments, out=tmp_path / "stopped"))
+        main(Arguments("retail", **arguments, out=tmp_path / "stopped"))
     said = capsys.readouterr().err
-    assert "python -m agents.train control --out 'x y' --resume" in said
+    assert "python -m agents.train retail --out 'x y' --resume" in said
     assert not (tmp_path / "stopped" / "weights.safetensors").exists()
     monkeypatch.setattr(train_module, "train", train)
-    main(Arguments("control", **arguments, out=tmp_path / "stopped", resume=True))
+    main(Arguments("retail", **arguments, out=tmp_path / "stopped", resume=True))
     assert "going on after" in capsys.readouterr().err
     one, other = (tmp_path / name / "weights.safetensors" for name in ("alone", "stopped"))
     assert one.read_bytes() == other.read_bytes()
@@ -317,8 +317,9 @@ def test_the_command_says_how_to_go_on_and_does_so(tmp_path, monkeypatch, capsys
 
 
 def test_to_go_on_from_nothing_is_to_begin_and_is_said(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(train_module, "load_recipe", lambda *_: tiny("a2c"))
+    recipe = tiny("a2c").with_changes(watch_every=30)
+    monkeypatch.setattr(train_module, "load_recipe", lambda *_: recipe)
     monkeypatch.setattr("agents.export.export", lambda *_, **__: None)
-    main(Arguments("control", recipe="a2c", out=tmp_path, resume=True))
+    main(Arguments("retail", recipe="a2c", out=tmp_path, resume=True))
     assert "beginning anew" in capsys.readouterr().err
     assert (tmp_path / "weights.safetensors").exists()
