@@ -21,6 +21,7 @@ import agents
 import nba_gym
 
 _RECORD = "stage.json"
+_CHECKPOINTS = ".{}.checkpoint"
 _PACKAGES = (
     "nba_gym",
     "gymnasium",
@@ -50,6 +51,8 @@ class Stages:
         for draft in folder.glob(".*.draft"):  # of a run that was killed
             shutil.rmtree(draft)
         if fresh:
+            for checkpoint in folder.glob(_CHECKPOINTS.format("*")):
+                checkpoint.unlink()
             for record in folder.glob(f"*/{_RECORD}"):
                 _remove(record.parent)
 
@@ -84,6 +87,19 @@ class Stages:
                 shutil.rmtree(draft, ignore_errors=True)
         self.finished.append(name)
         return target
+
+    def checkpoint(self, name: str, depends: Mapping[str, Any]) -> Path:
+        """Where a stage may keep how far it is; those it kept while it depended on others go.
+
+        The stage is to remove the file once it is finished.
+        """
+        text = json.dumps(json.loads(json.dumps(depends)), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        path = self.folder / _CHECKPOINTS.format(f"{name}-{digest}")
+        for other in self.folder.glob(_CHECKPOINTS.format(f"{name}-*")):
+            if other != path:
+                other.unlink()
+        return path
 
     def _is_finished(self, name: str, wanted: dict[str, Any]) -> bool:
         path = self.folder / name / _RECORD
