@@ -229,6 +229,7 @@ class Watch(BaseCallback):
         seen = what_was_seen(run)
         for name, number in seen.items():
             self.logger.record(f"customers/{name}", number)
+        self.logger.dump(self.num_timesteps)  # else what is seen later would take its place
         if self._tell is not None:
             self._tell(steps, seen)
         self._bar.update(self._task, value=f"{value:.2f} {self.scenario.currency}")
@@ -243,12 +244,15 @@ class Watch(BaseCallback):
 
 
 def what_was_seen(run: Rollout) -> dict[str, float]:
-    """What a look at the held-out customers tells, by name; means over customers."""
-    lived = run.lifetime.sum()
+    """What a look at the held-out customers tells, by name; means over customers.
+
+    The contact rate is by period of the horizon, for who is gone is contacted as well: the firm
+    cannot know.
+    """
     return {
         "value": float(run.value.mean()),
         "contacts": float(run.contacts.mean()),
-        "contact_rate": float(run.contacts.sum() / max(lived, 1.0)),
+        "contact_rate": float(run.contacts.mean() / len(run.alive)),
         "opt_outs": float(run.opt_outs.mean()),
         "lifetime": float(run.lifetime.mean()),
         "churn": float(1.0 - run.alive[-1]),
