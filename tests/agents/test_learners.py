@@ -106,7 +106,7 @@ def test_no_learner_ever_takes_what_the_mask_forbids(name, monkeypatch):
         return found
 
     monkeypatch.setattr(FiniteJourneys, "step_wait", watched)
-    recipe = small(name).with_changes(steps=6_000)
+    recipe = small(name).with_changes(steps=4_000)
     policy = train(SCENARIO, recipe, teacher=Waits(), watch_customers=10, quiet=True).policy
     assert len(taken) > 60
     assert not any(taken)
@@ -488,18 +488,18 @@ def test_every_learner_finds_most_of_what_mailing_is_worth(name):
     """Most of the way from what a policy without mail is worth to the published optimum."""
     recipe = load_recipe("mailing", name)
     quick: Any = {
-        "steps": 40_000 if name.endswith("dqn") else 60_000,
-        "customers": 64,
+        "steps": 30_000 if name.endswith("dqn") else 45_000,
+        "customers": 48,
         "batch_size": 512,
-        "warm_up": 5_000,
+        "warm_up": 2_000,
         "replay": 40_000,
-        "target_every": 2_000,
+        "target_every": 1_000,
         "quantiles": 8,
-        "watch_every": 40 if name.endswith("dqn") else 8,
+        "watch_every": 100 if name.endswith("dqn") else 12,
     }
     recipe = recipe.with_changes(**{k: v for k, v in quick.items() if k in recipe.as_dict()})
     done = train(MAILING, recipe, watch_customers=500, quiet=True, seed=1)
-    best = rollout(done.policy, MAILING, SPLIT.tuning(4_000), SPLIT.seed).value
+    best = rollout(done.policy, MAILING, SPLIT.tuning(2_000), SPLIT.seed).value
     low = best.mean() - 4 * best.std() / np.sqrt(len(best))
     assert low > ALONE
     assert best.mean() > ALONE + 0.75 * (BEST - ALONE)

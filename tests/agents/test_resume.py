@@ -63,7 +63,7 @@ def stop_at_look(number: int) -> Any:
 
 def tiny(name: str) -> Any:
     recipe = small(name)
-    steps, every = (6_000, 20) if name.endswith("dqn") else (24_000, 1)
+    steps, every = (4_000, 14) if name.endswith("dqn") else (10_000, 1)
     return recipe.with_changes(steps=min(recipe.steps, steps), watch_every=every)
 
 
@@ -86,7 +86,7 @@ def test_imitation_goes_on_to_the_bit_and_the_teacher_is_asked_for_only_then(tmp
     path, recipe = tmp_path / "checkpoint.safetensors", tiny("maskable_ppo")
     alone = train(SCENARIO, recipe, teacher=RoundRobin(), **QUICK)
     keep = Keep(path, seconds=0.0, resume=True)
-    for lives in (20, 30):
+    for lives in (10, 15):
         with pytest.raises(StoppedError):
             train(SCENARIO, recipe, teacher=MortalTeacher(lives), keep=keep, **QUICK)
         assert "imitation" in read_checkpoint(path)["moment"]
@@ -109,7 +109,7 @@ def test_keeping_checkpoints_changes_nothing(tmp_path):
 
 def test_kills_at_any_moment_leave_the_same_bits_and_no_unreadable_checkpoint():
     """The short form of ``make kills``, in processes of their own."""
-    short = ["--kills", "2", "--saves", "5", "--recipes", "dqn"]
+    short = ["--kills", "1", "--saves", "3", "--recipes", "dqn"]
     done = subprocess.run(
         [sys.executable, "-m", "tests.agents.kills", *short],
         capture_output=True,
