@@ -63,7 +63,7 @@ def stop_at_look(number: int) -> Any:
 
 def tiny(name: str) -> Any:
     recipe = small(name)
-    steps, every = (4_000, 14) if name.endswith("dqn") else (10_000, 1)
+    steps, every = (4_000, 15) if name.endswith("dqn") else (10_000, 1)
     return recipe.with_changes(steps=min(recipe.steps, steps), watch_every=every)
 
 
