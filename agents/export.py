@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -75,18 +75,24 @@ def export(
         rows: Observations on which parity is proven.
 
     Raises:
-        BundleError: If the policy is privileged, or the exported file does not agree with it.
+        BundleError: If the policy is privileged or remembers, or the exported file does not agree
+            with it.
     """
     if policy.observe != "records":
         raise BundleError(
             f"a policy to be served must see the records only, got one that sees {policy.observe}"
+        )
+    if policy.remembers:
+        raise BundleError(
+            "a policy to be served must choose by the present observation alone, got one of "
+            f"{policy.algorithm} that remembers (history {policy.history})"
         )
     observations, masks = sample_observations(scenario, rows)
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         _write_graph(policy, draft / "policy.onnx", observations[:2], masks[:2])
-        card = _card(scenario, draft / "policy.onnx", recipe or {}, seed)
+        card = _card(policy, scenario, draft / "policy.onnx", recipe or {}, seed)
         (draft / "card.json").write_text(json.dumps(card, indent=2) + "\n")
         parity = check_parity(policy, OnnxPolicy(draft), observations, masks)
         card["parity"] = vars(parity)
@@ -168,7 +174,9 @@ def _write_graph(
         )
 
 
-def _card(scenario: Scenario, graph: Path, recipe: dict[str, Any], seed: int) -> dict[str, Any]:
+def _card(
+    policy: AgentPolicy, scenario: Scenario, graph: Path, recipe: dict[str, Any], seed: int
+) -> dict[str, Any]:
     population = populate(scenario, 1)
     return {
         "format": FORMAT,
@@ -189,7 +197,7 @@ def _card(scenario: Scenario, graph: Path, recipe: dict[str, Any], seed: int) ->
             "inputs": {"observations": "float32 (rows, features)", "masks": "int8 (rows, actions)"},
             "outputs": {"probabilities": "float32 (rows, actions)"},
         },
-        "training": {"algorithm": "MaskablePPO", "seed": seed, "recipe": recipe},
+        "training": {"algorithm": policy.algorithm, "seed": seed, "recipe": recipe},
         "versions": {p: metadata.version(p) for p in ("nba_gym", "torch", "onnx", "sb3-contrib")},
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -197,7 +205,7 @@ def _card(scenario: Scenario, graph: Path, recipe: dict[str, Any], seed: int) ->
 
 @dataclass(frozen=True)
 class Arguments:
-    """Write the policy folder of saved weights."""
+    """Write the policy folder of saved weights, or of a model of Stable-Baselines3."""
 
     folder: Annotated[Path, tyro.conf.Positional]
     """policy folder to write"""
@@ -205,11 +213,20 @@ class Arguments:
     """preset name or TOML file"""
     weights: Path | None = None
     """weights that agents.train left (weights.safetensors)"""
+    sb3: Path | None = None
+    """instead: the zip file that a model of Stable-Baselines3 saved; runs code when it is loaded"""
+    algorithm: str = "MaskablePPO"
+    """what the model in the zip file was trained by"""
+    normaliser: Path | None = None
+    """the file that VecNormalize.save wrote beside it; runs code when it is loaded"""
+    trust: bool = False
+    """you know who wrote the zip file and the normaliser"""
 
 
 def _check_fits(policy: AgentPolicy, scenario: Scenario) -> None:
     """Refuse weights whose size is not that of a scenario."""
-    sizes = (len(policy.scores.mean), policy.scores.head.out_features)
+    head: Any = policy.scores.head
+    sizes = (policy.n_features, head.out_features)
     wanted = (len(populate(scenario, 1).features), scenario.n_actions)
     if policy.observe == "records" and sizes != wanted:
         raise BundleError(
@@ -220,12 +237,25 @@ def _check_fits(policy: AgentPolicy, scenario: Scenario) -> None:
 
 def main(arguments: Arguments) -> None:
     """Export saved weights."""
+    from agents.foreign import load_sb3
     from agents.weights import load_policy
 
     scenario = nba_gym.load_scenario(arguments.scenario)
-    if arguments.weights is None:
-        raise BundleError("weights must name the weights.safetensors of a training run")
-    policy = load_policy(arguments.weights)
+    if (arguments.weights is None) == (arguments.sb3 is None):
+        raise BundleError(
+            "weights must name the weights.safetensors of a training run, or sb3 a zip file of "
+            "Stable-Baselines3, got both or none"
+        )
+    if arguments.weights is not None:
+        policy = load_policy(arguments.weights)
+    else:
+        policy = load_sb3(
+            cast(Path, arguments.sb3),
+            scenario,
+            algorithm=arguments.algorithm,
+            normaliser=arguments.normaliser,
+            trust=arguments.trust,
+        )
     _check_fits(policy, scenario)
     parity = export(policy, scenario, arguments.folder)
     print(

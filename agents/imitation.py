@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sb3_contrib import MaskablePPO
 from stable_baselines3.common.vec_env import VecNormalize
 
+from agents.checkpoint import Tree
+from agents.moment import read_optimizer, write_optimizer
 from agents.networks import TwoSidedPolicy
+from agents.worlds import any_allowed, history_of, masks_of
 from nba_gym.blas import one_blas_thread
-from nba_gym.envs.stable_baselines import JourneyVecEnv
 from nba_gym.policies import Policy
 
 ASTRAY = 0.1
@@ -22,59 +23,91 @@ FIRST_RATE = 3e-3
 """Learning rate at the beginning; it falls linearly to 0."""
 
 
-def imitate(
-    model: MaskablePPO,
-    raw: JourneyVecEnv,
-    teacher: Policy,
-    decisions: int,
-    *,
-    doubt: float,
-    seed: int,
-    done: Callable[[int], None] = lambda _: None,
-) -> None:
-    """Teach the actor of a model to choose as a teacher does (behaviour cloning).
+class Imitation:
+    """Teaches the actor of a model to choose as a teacher does (behaviour cloning).
 
     One gradient step a period, on the decisions of all customers in it. The teacher acts in the
     world of training, and now and then something random is done instead, so that its decisions are
     also seen where it would not have led (Laskey et al. 2017).
 
     Args:
-        model: The model, with a ``TwoSidedPolicy`` in a ``VecNormalize`` around ``raw``.
-        raw: Its customers, not normalised.
-        teacher: Whom to imitate. It sees the features that the actor sees.
+        model: The model, with a ``TwoSidedPolicy`` in a ``VecNormalize``.
         decisions: Decisions to imitate, in all.
         doubt: Probability that the imitated policy spreads over the allowed actions instead of
             putting it on the teacher's choice (label smoothing), [0, 1): what the agent explores
             with.
         seed: Seed of the random actions.
-        done: Called with the decisions so far.
+
+    Attributes:
+        period: Periods imitated so far.
+        periods: Periods to imitate, in all.
+        optimizer: That of the actor, for imitation alone.
+        generator: The only source of random actions.
     """
-    policy, envs = cast(TwoSidedPolicy, model.policy), cast(VecNormalize, model.get_env())
-    generator = np.random.default_rng(seed)
-    optimizer = torch.optim.Adam(policy.actor_parameters())
-    observations = envs.reset()
-    periods = max(1, decisions // raw.num_envs)
-    for period in range(periods):
-        masks = raw.action_masks()
+
+    def __init__(self, model: Any, *, decisions: int, doubt: float, seed: int) -> None:
+        self.envs, self.policy = cast(VecNormalize, model.get_env()), cast(Any, model.policy)
+        self.period, self.periods = 0, max(1, decisions // self.envs.num_envs)
+        self.generator = np.random.default_rng(seed)
+        self.optimizer = torch.optim.Adam(self.policy.actor_parameters())
+        self.observations: Any = None
+        self._doubt = doubt
+
+    @property
+    def decisions(self) -> int:
+        """Decisions imitated so far."""
+        return self.period * self.envs.num_envs
+
+    def memory(self) -> Tree:
+        """All that the rest of the imitation depends on, but for the model and its customers."""
+        return {
+            "period": self.period,
+            "generator": self.generator.bit_generator.state,
+            "optimizer": read_optimizer(self.optimizer),
+            "observations": np.array(self.observations),
+        }
+
+    def recall(self, tree: Tree) -> None:
+        """Go on from what :meth:`memory` told."""
+        self.period, self.observations = tree["period"], tree["observations"]
+        self.generator.bit_generator.state = tree["generator"]
+        write_optimizer(self.optimizer, tree["optimizer"])
+
+    def run(self, teacher: Policy, each_period: Callable[[], None] = lambda: None) -> None:
+        """Imitate a teacher, who sees the features that the actor sees, to the end.
+
+        Args:
+            teacher: Whom to imitate.
+            each_period: Called before each period.
+        """
+        if self.observations is None:
+            self.observations = self.envs.reset()
+        while self.period < self.periods:
+            each_period()
+            self._learn(teacher)
+
+    def _learn(self, teacher: Policy) -> None:
+        """Imitate one period, and let the customers live it."""
+        envs, generator, masks = self.envs, self.generator, masks_of(self.envs)
         everything = cast(NDArray[np.float32], envs.get_original_obs())
-        seen = np.ascontiguousarray(everything[:, : policy.seen])
+        seen = np.ascontiguousarray(everything[:, : self.policy.seen // history_of(envs)])
         with one_blas_thread():
             choices = teacher.act(seen, masks.astype(np.int8), generator)
         loss = _doubtful_loss(
-            policy,
-            torch.as_tensor(observations),
+            self.policy,
+            torch.as_tensor(self.observations),
             torch.as_tensor(masks),
             torch.as_tensor(choices),
-            doubt,
+            self._doubt,
         )
-        optimizer.param_groups[0]["lr"] = FIRST_RATE * (1.0 - period / periods)
-        optimizer.zero_grad()
+        self.optimizer.param_groups[0]["lr"] = FIRST_RATE * (1.0 - self.period / self.periods)
+        self.optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
-        astray = generator.random(raw.num_envs) < ASTRAY
-        anything = np.where(masks, generator.random(masks.shape), -1.0).argmax(axis=1)
-        observations = envs.step(np.where(astray, anything, choices))[0]
-        done((period + 1) * raw.num_envs)
+        self.optimizer.step()
+        astray = generator.random(envs.num_envs) < ASTRAY
+        anything = any_allowed(masks, generator)
+        self.observations = envs.step(np.where(astray, anything, choices))[0]
+        self.period += 1
 
 
 def _doubtful_loss(

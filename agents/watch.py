@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,9 +14,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from stable_baselines3.common.callbacks import BaseCallback
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from agents.checkpoint import Tree
+from agents.moment import read_module, write_module
 from agents.networks import TwoSidedPolicy
 from agents.policy import AgentPolicy, policy_of
-from nba_gym.evaluation import rollout
+from nba_gym.evaluation import Rollout, rollout
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.scenario.schema import Scenario
 
@@ -49,7 +52,7 @@ class Watch(BaseCallback):
 
     Args:
         scenario: The world.
-        before: Decisions that were imitated before.
+        before: Decisions that are imitated before.
         alone: Transitions from which only the critic learns, at first.
         steps: Transitions after these.
         averaging: Share of the average that an update leaves, in [0, 1).
@@ -57,6 +60,9 @@ class Watch(BaseCallback):
         customers: How many of them.
         quiet: No progress bar.
         observe: What the actor sees.
+        patience: Looks in a row that are not better than the best one, beyond chance (95 %), after
+            which training stops early; 0 never stops it.
+        tell: Called after each look with the transitions so far and what was seen, by name.
     """
 
     def __init__(
@@ -71,15 +77,21 @@ class Watch(BaseCallback):
         customers: int,
         quiet: bool,
         observe: str = "records",
+        patience: int = 0,
+        tell: Callable[[int, dict[str, float]], None] | None = None,
     ) -> None:
         super().__init__()
         self.scenario = scenario
         self._observe = observe
+        self._patience, self._tell = patience, tell
+        self._flat = 0
+        self._waiting: Tree | None = None
         self.best: AgentPolicy | None = None
         self._averaging = averaging
         self._average: AveragedModel | None = None
         self._best_value = -np.inf
         self._first_values: NDArray[np.float64] | None = None
+        self._level: NDArray[np.float64] | None = None
         self.curve: list[CurvePoint] = []
         self.watching = 0.0
         self._every, self._updates = every, 0
@@ -99,10 +111,48 @@ class Watch(BaseCallback):
         self._task = self._bar.add_task("training", total=self._total, value="-")
         self._started = 0.0
 
+    @property
+    def elapsed(self) -> float:
+        """Wall time since training began, interruptions not counted, in seconds."""
+        return time.perf_counter() - self._started
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the curve has not risen for as long as one is patient."""
+        return 0 < self._patience <= self._flat
+
     def begin(self) -> None:
         """Start the clock and the progress bar."""
         self._started = time.perf_counter()
         self._bar.start()
+
+    def memory(self) -> Tree:
+        """All that the rest of watching depends on."""
+        tree: Tree = {
+            "elapsed": self.elapsed,
+            "watching": self.watching,
+            "updates": self._updates,
+            "actor_learns": self._actor_learns,
+            "flat": self._flat,
+            "curve": [vars(point) for point in self.curve],
+        }
+        if self._average is not None and self.best is not None:
+            tree |= {
+                "average": read_module(self._average),
+                "best": read_module(self.best.scores),
+                "best_value": self._best_value,
+                "first_values": self._first_values,
+                "level": self._level,
+            }
+        return tree
+
+    def recall(self, tree: Tree) -> None:
+        """Go on from what :meth:`memory` told; the networks follow when training starts."""
+        self._started = time.perf_counter() - tree["elapsed"]
+        self.watching = tree["watching"]
+        self.curve = [CurvePoint(**point) for point in tree["curve"]]
+        self._updates, self._flat = tree["updates"], tree["flat"]
+        self._waiting = tree if "average" in tree else None
 
     def show(self, transitions: int) -> None:
         """Show how far training is."""
@@ -112,12 +162,21 @@ class Watch(BaseCallback):
         self._average = AveragedModel(
             self.model.policy, multi_avg_fn=get_ema_multi_avg_fn(self._averaging)
         )
-        self._let_actor_learn(self._alone <= 0)
-        self._look()
+        if self._waiting is None:
+            self._let_actor_learn(self._alone <= 0)
+            self._look()
+            return
+        tree, self._waiting = self._waiting, None
+        write_module(self._average, tree["average"])
+        self.best = copy.deepcopy(self._policy())
+        write_module(self.best.scores, tree["best"])
+        self._best_value = tree["best_value"]
+        self._first_values, self._level = tree["first_values"], tree["level"]
+        self._let_actor_learn(tree["actor_learns"])
 
     def _on_step(self) -> bool:
         self.show(self._before + self.num_timesteps)
-        return True
+        return not self.is_flat
 
     def _on_rollout_start(self) -> None:
         if not self._actor_learns:
@@ -140,32 +199,66 @@ class Watch(BaseCallback):
 
     def _let_actor_learn(self, learns: bool) -> None:
         self._actor_learns = learns
+        if self._alone <= 0:
+            return
         for weights in cast(TwoSidedPolicy, self.model.policy).actor_parameters():
             weights.requires_grad_(learns)
 
     def _renew_average(self) -> None:
         cast(AveragedModel, self._average).update_parameters(self.model.policy)
 
+    def _policy(self) -> AgentPolicy:
+        """The greedy policy of the averaged weights."""
+        return policy_of(self.model, cast(AveragedModel, self._average).module, self._observe)
+
     def _look(self) -> None:
         """Value of the watched customers under the present greedy policy."""
         begun = time.perf_counter()
-        policy = policy_of(self.model, cast(AveragedModel, self._average).module, self._observe)
+        policy = self._policy()
         run = rollout(policy, self.scenario, self._customers, SPLIT.seed)
         first = run.value if self._first_values is None else self._first_values
         self._first_values = first
-        error = 1.96 * float((run.value - first).std(ddof=1) / np.sqrt(len(first)))
+        error = _error(run.value - first)
         value = float(run.value.mean())
         if value > self._best_value:
             self._best_value, self.best = value, copy.deepcopy(policy)
+        self._count_flat(run.value)
         seconds = begun - self._started - self.watching
-        self.curve.append(
-            CurvePoint(
-                self._before + self.num_timesteps, seconds, value, value - error, value + error
-            )
-        )
-        self.logger.record("customers/value", value)
-        self.logger.record("customers/contacts", float(run.contacts.mean()))
-        self.logger.record("customers/opt_outs", float(run.opt_outs.mean()))
-        self.logger.record("customers/lifetime", float(run.lifetime.mean()))
+        steps = self._before + self.num_timesteps
+        self.curve.append(CurvePoint(steps, seconds, value, value - error, value + error))
+        seen = what_was_seen(run)
+        for name, number in seen.items():
+            self.logger.record(f"customers/{name}", number)
+        self.logger.dump(self.num_timesteps)  # else what is seen later would take its place
+        if self._tell is not None:
+            self._tell(steps, seen)
         self._bar.update(self._task, value=f"{value:.2f} {self.scenario.currency}")
         self.watching += time.perf_counter() - begun
+
+    def _count_flat(self, values: NDArray[np.float64]) -> None:
+        """Count looks since the last one that was better than all before, beyond chance."""
+        if self._level is None or (values - self._level).mean() > _error(values - self._level):
+            self._level, self._flat = values, 0
+        else:
+            self._flat += 1
+
+
+def what_was_seen(run: Rollout) -> dict[str, float]:
+    """What a look at the held-out customers tells, by name; means over customers.
+
+    The contact rate is by period of the horizon, for who is gone is contacted as well: the firm
+    cannot know.
+    """
+    return {
+        "value": float(run.value.mean()),
+        "contacts": float(run.contacts.mean()),
+        "contact_rate": float(run.contacts.mean() / len(run.alive)),
+        "opt_outs": float(run.opt_outs.mean()),
+        "lifetime": float(run.lifetime.mean()),
+        "churn": float(1.0 - run.alive[-1]),
+    }
+
+
+def _error(gains: NDArray[np.float64]) -> float:
+    """Half the width of the 95 % interval of a mean."""
+    return 1.96 * float(gains.std(ddof=1) / np.sqrt(len(gains)))

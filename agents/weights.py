@@ -5,24 +5,44 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
-from agents.policy import ActionScores, AgentPolicy
+from agents.files import whole_file
+from agents.policy import ActionScores, AgentPolicy, RecurrentScores
 from nba_gym.errors import BundleError
+
+_BENDS = {"Tanh": nn.Tanh, "ReLU": nn.ReLU}
+"""What may stand between two layers."""
+
+_ABOUT = ("name", "observe", "algorithm", "history")
+"""What is kept of a policy beside its network."""
 
 
 def save_policy(policy: AgentPolicy, path: Path) -> None:
     """Write the network of a policy, with its shape in the file's metadata."""
     scores = policy.scores
-    sizes = [layer.in_features for layer in scores.modules() if isinstance(layer, nn.Linear)]
-    shape = {"layers": sizes, "actions": scores.head.out_features, "clip": scores.clip}
+    layers = [layer for layer in scores.modules() if isinstance(layer, nn.Linear)]
+    bends = [kind for layer in scores.modules() if (kind := type(layer).__name__) in _BENDS]
+    shape: dict[str, Any] = {
+        "layers": [layer.in_features for layer in layers],
+        "actions": layers[-1].out_features,
+        "clip": scores.clip,
+        "bend": bends[0] if bends else "Tanh",
+        "memory": None,
+    }
+    if isinstance(scores, RecurrentScores):
+        shape["memory"] = [scores.lstm.input_size, scores.lstm.hidden_size, scores.lstm.num_layers]
     tensors = {name: value.contiguous() for name, value in scores.state_dict().items()}
-    tags = {"shape": json.dumps(shape), "name": policy.name, "observe": policy.observe}
-    save_file(tensors, str(path), metadata=tags)
+    about = {name: getattr(policy, name) for name in _ABOUT} | {"shape": shape}
+    # one entry: several would be written in any order, and the same weights be another file
+    data = save(tensors, metadata={"policy": json.dumps(about)})
+    with whole_file(path) as draft:
+        draft.write_bytes(data)
 
 
 def load_policy(path: Path) -> AgentPolicy:
@@ -37,26 +57,26 @@ def load_policy(path: Path) -> AgentPolicy:
         with safe_open(str(path), framework="pt") as file:
             tags = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        shape = json.loads(tags["shape"])
+        about = json.loads(tags["policy"])
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise BundleError(
             f"weights must come from agents.train, got {path.name}: {error}"
         ) from None
-    scores = _empty_scores(shape["layers"], shape["actions"], float(shape["clip"]))
+    scores = _empty_scores(about["shape"])
     scores.load_state_dict(tensors)
-    return AgentPolicy(scores, tags.get("name", "trained agent"), tags.get("observe", "records"))
+    return AgentPolicy(scores, **{name: about[name] for name in _ABOUT})
 
 
-def _empty_scores(sizes: list[int], actions: int, clip: float) -> ActionScores:
-    """A network of the right shape; ``sizes`` are the inputs of each layer, the head's last."""
-    scores = ActionScores.__new__(ActionScores)
-    nn.Module.__init__(scores)
+def _empty_scores(shape: dict[str, Any]) -> ActionScores | RecurrentScores:
+    """A network of the right shape; ``layers`` are the inputs of each layer, the head's last."""
+    sizes: list[int] = shape["layers"]
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.Tanh()]
-    scores.actor = nn.Sequential(*layers)
-    scores.head = nn.Linear(sizes[-1], actions)
-    scores.register_buffer("mean", torch.zeros(sizes[0]))
-    scores.register_buffer("std", torch.ones(sizes[0]))
-    scores.clip = clip
-    return scores
+        layers += [nn.Linear(inputs, outputs), _BENDS[shape["bend"]]()]
+    actor, head = nn.Sequential(*layers), nn.Linear(sizes[-1], shape["actions"])
+    memory = shape["memory"]
+    n, clip = sizes[0] if memory is None else memory[0], float(shape["clip"])
+    normal = (np.zeros(n), np.ones(n), clip)
+    if memory is None:
+        return ActionScores(actor, head, *normal)
+    return RecurrentScores(nn.LSTM(*memory), actor, head, *normal)

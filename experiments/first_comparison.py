@@ -6,7 +6,7 @@ exports the agent, and writes a report.
 
 Ctrl-C stops it, and the same command goes on: tuning, training and comparison are each kept once
 finished, and used again while all that they depend on is unchanged. A training that was interrupted
-begins again at its beginning: resumed halfway, it would not be the same to the bit.
+goes on from its last checkpoint, to the very same bits.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from agents.export import Parity, export
+from agents.files import whole_file
 from agents.recipe import load_recipe
 from agents.train import run_main
 from experiments.console import CONSOLE, say, timed
-from experiments.stages import Stages, what_runs, whole_file
+from experiments.stages import Stages, what_runs
 from experiments.steps import (
     ORACLE,
     PRACTICE,
@@ -87,7 +88,7 @@ def main(arguments: Arguments) -> None:
     except KeyboardInterrupt:
         kept = ", ".join(stages.finished) or "nothing yet"
         say(f"interrupted; finished and kept in {out}/: {kept}")
-        say("the same command goes on; what was interrupted begins anew (all of it with --fresh)")
+        say("the same command goes on, training at its last checkpoint (--fresh begins anew)")
         raise SystemExit(130) from None
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import tyro
 from scipy import stats
 
+from agents.files import whole_file
 from agents.train import run_main
 from experiments.console import say
-from experiments.stages import whole_file
 from experiments.steps import PRACTICE
 from nba_gym.errors import DataError
 

@@ -11,8 +11,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +21,7 @@ import agents
 import nba_gym
 
 _RECORD = "stage.json"
+_CHECKPOINTS = ".{}.checkpoint"
 _PACKAGES = (
     "nba_gym",
     "gymnasium",
@@ -51,6 +51,8 @@ class Stages:
         for draft in folder.glob(".*.draft"):  # of a run that was killed
             shutil.rmtree(draft)
         if fresh:
+            for checkpoint in folder.glob(_CHECKPOINTS.format("*")):
+                checkpoint.unlink()
             for record in folder.glob(f"*/{_RECORD}"):
                 _remove(record.parent)
 
@@ -86,6 +88,19 @@ class Stages:
         self.finished.append(name)
         return target
 
+    def checkpoint(self, name: str, depends: Mapping[str, Any]) -> Path:
+        """Where a stage may keep how far it is; those it kept while it depended on others go.
+
+        The stage is to remove the file once it is finished.
+        """
+        text = json.dumps(json.loads(json.dumps(depends)), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        path = self.folder / _CHECKPOINTS.format(f"{name}-{digest}")
+        for other in self.folder.glob(_CHECKPOINTS.format(f"{name}-*")):
+            if other != path:
+                other.unlink()
+        return path
+
     def _is_finished(self, name: str, wanted: dict[str, Any]) -> bool:
         path = self.folder / name / _RECORD
         if not path.is_file():
@@ -117,17 +132,6 @@ def what_runs() -> dict[str, Any]:
         "versions": versions | {"python": platform.python_version()},
         "source": digest.hexdigest(),
     }
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A draft to write to, beside ``path``; becomes ``path`` if the block ends without an error."""
-    draft = path.with_name(f".draft-{path.name}")
-    try:
-        yield draft
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _remove(folder: Path) -> None:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from agents.files import whole_file
+from agents.keeper import Keep
 from agents.policy import AgentPolicy
 from agents.recipe import Recipe
 from agents.train import train
@@ -15,7 +17,7 @@ from agents.watch import CurvePoint
 from agents.weights import load_policy, save_policy
 from experiments.console import bar, say, timed
 from experiments.rollouts import load_comparison, save_comparison
-from experiments.stages import Stages, whole_file
+from experiments.stages import Stages
 from nba_gym.calibration import BgNbdFit, calibrate, read_cdnow
 from nba_gym.errors import PolicyError
 from nba_gym.evaluation import Comparison, compare, log_campaign, rollout, tune_practice
@@ -142,12 +144,18 @@ def train_agent(
     seed: int,
     name: str = "training",
 ) -> Learned:
-    """Train MaskablePPO as a recipe says; ``name`` is the name of the stage."""
+    """Train an agent as a recipe says; ``name`` is the name of the stage.
+
+    A training that was stopped goes on from its last checkpoint, to the very same weights.
+    """
+    needs = depends | {"recipe": recipe.as_dict(), "seed": seed}
+    checkpoint = stages.checkpoint(name, needs)
 
     def make(folder: Path) -> None:
         logs = stages.folder / "tensorboard"  # not in the draft: TensorBoard follows it meanwhile
         practice = teacher()
-        trained = train(scenario, recipe, teacher=practice, seed=seed, tensorboard=logs)
+        keep = Keep(checkpoint, resume=True)
+        trained = train(scenario, recipe, teacher=practice, seed=seed, tensorboard=logs, keep=keep)
         save_policy(trained.policy, folder / "weights.safetensors")
         levels = {
             name: float(rollout(policy, scenario, trained.watched, SPLIT.seed).value.mean())
@@ -156,7 +164,8 @@ def train_agent(
         record = {"points": [asdict(point) for point in trained.curve], "levels": levels}
         (folder / "learning_curve.json").write_text(json.dumps(record, indent=2) + "\n")
 
-    folder = stages.keep(name, depends | {"recipe": recipe.as_dict(), "seed": seed}, make)
+    folder = stages.keep(name, needs, make)
+    checkpoint.unlink(missing_ok=True)
     record = json.loads((folder / "learning_curve.json").read_text())
     policy = load_policy(folder / "weights.safetensors")
     return Learned(policy, [CurvePoint(**point) for point in record["points"]], record["levels"])

@@ -16,10 +16,11 @@ import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
 
+from agents.files import whole_file
 from agents.recipe import load_recipe
 from agents.train import run_main
 from experiments.console import CONSOLE, say
-from experiments.stages import Stages, what_runs, whole_file
+from experiments.stages import Stages, what_runs
 from experiments.steps import (
     ORACLE,
     PRACTICE,

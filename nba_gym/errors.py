@@ -38,6 +38,10 @@ class BundleError(NbaGymError, ValueError):
     """An exported policy folder is incomplete, damaged or made for something else."""
 
 
+class CheckpointError(NbaGymError, RuntimeError):
+    """A checkpoint cannot be written or read, or belongs to another training."""
+
+
 class MissingExtraError(NbaGymError, ImportError):
     """An optional dependency is needed and not installed."""
 

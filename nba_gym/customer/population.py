@@ -6,6 +6,7 @@ This is the engine under every environment. It knows nothing of Gymnasium.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -180,6 +181,18 @@ class Population:
         identity = self.state.identity
         seeds, customers = identity[:, :LANES], identity[:, LANES:]
         return seeds.flatten()[: self.n], customers.flatten()[: self.n]
+
+    def memory(self) -> dict[str, NDArray[Any]]:
+        """All that is kept from one period to the next, as copies by name; see ``State``."""
+        return {name: array.copy() for name, array in self.state._asdict().items()}
+
+    def recall(self, memory: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what :meth:`memory` told, and observe everybody."""
+        for name, array in self.state._asdict().items():
+            array[...] = memory[name]
+        seeds, customers = self.who()
+        self.out = self.new_outcome()
+        self.begin(np.zeros(self.n, dtype=np.bool_), seeds, customers)
 
     def _choose_threads(self, wanted: int | None) -> int:
         if wanted is None:

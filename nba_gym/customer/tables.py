@@ -7,7 +7,7 @@ meet the same luck here, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -271,6 +271,17 @@ class TabularPopulation:
     def who(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """Seed and number of every customer, ``(n,)`` each, as copies."""
         return self._lives.seeds.copy(), self._lives.customers.copy()
+
+    def memory(self) -> dict[str, NDArray[Any]]:
+        """All that is kept from one period to the next, as copies by name; see ``Lives``."""
+        return {name: array.copy() for name, array in self._lives._asdict().items()}
+
+    def recall(self, memory: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what :meth:`memory` told, and observe everybody."""
+        for name, array in self._lives._asdict().items():
+            array[...] = memory[name]
+        self.out = self.new_outcome()
+        self._observe()
 
     def begin(
         self, newborn: NDArray[np.bool_], seeds: NDArray[np.uint64], customers: NDArray[np.uint64]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -72,6 +73,25 @@ class JourneyVecEnv(VecEnv):
         self.population.out = self.population.fresh_outcome()
         self.population.begin(np.zeros(self.num_envs, dtype=np.bool_), seeds, customers)
         return self.population.out.observations
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Where all journeys are, as for :class:`JourneyVectorEnv`."""
+        return self.env.state()
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Go on from there; a seed that waits for the next reset is forgotten.
+
+        Returns:
+            Observations, ``(num_envs, n_features)``.
+
+        Raises:
+            DataError: If the state is of another scenario, or not of ``num_envs`` customers.
+        """
+        observations, info = self.env.restore(state)
+        self.reset_infos = [{"action_mask": mask} for mask in info["action_mask"]]
+        self._reset_seeds()
+        self._reset_options()
+        return observations
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Take the actions for the next step."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nba_gym.customer import kernel
 from nba_gym.customer.kernel import Outcome
 from nba_gym.customer.populate import AnyPopulation, populate
+from nba_gym.envs import keeping
 from nba_gym.envs.common import (
     LEDGER_TYPE,
     RENDER_MODES,
@@ -220,6 +221,38 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         out = self.population.step(checked, _MODES[self.autoreset_mode])
         self.keep_journals(out, before)
         return out.observations, out.rewards, out.terminated, out.truncated, self._info(out)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that the rest of the journeys depends on: arrays by name, copies, for ``restore``.
+
+        Random numbers are counted by customer and period, so there is no generator among them.
+
+        Raises:
+            EpisodeError: Before the first reset.
+        """
+        check_begun("state", begun=self._begun)
+        return keeping.state_of(self.population)
+
+    def restore(
+        self, state: Mapping[str, NDArray[Any]]
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Go on from what ``state`` told, here or in another process.
+
+        What follows is the same to the bit. What was drawn so far is not kept: with a render mode,
+        journeys are shown from here on.
+
+        Returns:
+            Observations and info, as ``reset`` would return them for journeys at this place.
+
+        Raises:
+            DataError: If the state is of another scenario, or not of ``num_envs`` customers.
+        """
+        keeping.restore(self.population, state)
+        self._begun = True
+        _, customers = self.population.who()
+        for journal, customer in zip(self._journals, customers, strict=False):
+            journal.begin(int(customer))
+        return self.population.out.observations, self._begin_info()
 
     @property
     def has_begun(self) -> bool:

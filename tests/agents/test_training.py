@@ -14,13 +14,14 @@ from agents import train as train_module
 from agents.export import Arguments as ExportArguments
 from agents.export import check_parity, export, sample_observations
 from agents.export import main as export_main
-from agents.imitation import imitate
+from agents.imitation import Imitation
 from agents.networks import TwoSidedPolicy
 from agents.policy import policy_of
 from agents.recipe import load_recipe
-from agents.train import FiniteJourneys, train
+from agents.train import train
 from agents.watch import Watch
 from agents.weights import load_policy, save_policy
+from agents.worlds import FiniteJourneys
 from nba_gym.errors import BundleError, PolicyError
 from nba_gym.evaluation import record_journeys, rollout
 from nba_gym.evaluation.split import SPLIT
@@ -69,16 +70,14 @@ def folder(trained, tmp_path_factory):
 
 def test_training_is_the_same_to_the_bit_for_the_same_seed(trained):
     again = train(SCENARIO, RECIPE, watch_customers=50, watch_every=1, quiet=True)
-    for ours, theirs in zip(
-        trained.policy.scores.parameters(), again.policy.scores.parameters(), strict=True
-    ):
-        assert torch.equal(ours, theirs)
+    ours, theirs = (list(one.policy.scores.parameters()) for one in (trained, again))
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
     assert [p.value for p in trained.curve] == [p.value for p in again.curve]
 
 
 def test_another_seed_gives_another_agent(trained):
     other = train(SCENARIO, RECIPE, seed=1, watch_customers=50, watch_every=1, quiet=True)
-    ours, theirs = trained.policy.scores.head.weight, other.policy.scores.head.weight
+    ours, theirs = (next(one.policy.scores.parameters()) for one in (trained, other))
     assert not torch.equal(ours, theirs)
 
 
@@ -207,8 +206,8 @@ def taught():
 
 
 def test_an_imitator_chooses_as_its_teacher_does_and_doubts_as_much_as_it_was_told():
-    model, raw = learner(WITH_TEACHER)
-    imitate(model, raw, ByFirstFeature(), 60_000, doubt=0.3, seed=0)
+    model, _ = learner(WITH_TEACHER)
+    Imitation(model, decisions=60_000, doubt=0.3, seed=0).run(ByFirstFeature())
     observations, masks = sample_observations(SCENARIO, 2_000)
     clear = np.abs(observations[:, 0] - 0.5) > 0.05
     chances = policy_of(model).probabilities_of(observations, masks)[clear]

@@ -125,9 +125,11 @@ def test_ctrl_c_while_training_is_answered_with_how_to_go_on(tmp_path):
     assert process.returncode == 130, complaints
     assert "Traceback" not in complaints
     assert "finished and kept in runs/stopped/: practice" in said
-    assert "the same command goes on" in said
-    assert hidden(folder) == []
+    assert "the same command goes on, training at its last checkpoint" in said
+    (checkpoint,) = hidden(folder)
+    assert re.fullmatch(r"\.training-[0-9a-f]{12}\.checkpoint", checkpoint)
     assert sorted(path.name for path in folder.iterdir()) == [
+        checkpoint,
         "practice",
         "scenario.toml",
         "tensorboard",
