@@ -25,6 +25,7 @@ from nba_gym.evaluation.card import (
 )
 from nba_gym.evaluation.card.bench import Bench
 from nba_gym.evaluation.card.calibration import Row, calibration_rows
+from nba_gym.evaluation.card.groups import GROUPS
 from nba_gym.evaluation.card.mechanisms import MECHANISMS, find, is_on, scale
 from nba_gym.evaluation.card.page import calibration
 from nba_gym.evaluation.card.quantities import QUANTITIES, measure
@@ -37,6 +38,7 @@ from nba_gym.scenario import load_scenario
 from nba_gym.scenario import mechanisms as parts
 from nba_gym.scenario.load import preset_names
 from nba_gym.statistics import Interval, ratio_interval
+from nba_gym.truth import groups_table
 
 CARDS = Path(__file__).parents[2] / "docs" / "scenarios"
 WRITTEN = sorted(path.stem for path in CARDS.glob("*.json") if path.stem != "gains")
@@ -70,6 +72,27 @@ def test_the_numbers_of_a_card_can_be_made_again(name):
 
 
 @pytest.mark.parametrize("name", WRITTEN)
+def test_the_groups_of_a_card_can_be_made_again_and_are_all_there_is(name):
+    card = json.loads((CARDS / f"{name}.json").read_text())
+    world = load_scenario(name)
+    if world.tabular is not None:
+        assert "groups" not in card
+        return
+    found = card["groups"]
+    assert [row["action"] for row in found["actions"]] == [a.name for a in world.actions[1:]]
+    told = [row for row in found["actions"] if row["n"] > 1]
+    for row in told:
+        assert sum(row[group] for group in GROUPS) == pytest.approx(1.0, abs=1e-5)
+    numbers = np.arange(card["sizes"]["targets"]) + card["first_customer"]
+    window = {"period": found["period"], "horizon": found["watched"]}
+    [again] = groups_table(
+        world, [told[0]["action"]], customers=numbers, seed=card["seed"], **window
+    ).to_dicts()
+    rounded = {k: float(f"{x:.6g}") if isinstance(x, float) else x for k, x in again.items()}
+    assert rounded == told[0], f"run: nba-gym card {name}"
+
+
+@pytest.mark.parametrize("name", WRITTEN)
 def test_every_figure_of_a_card_lies_beside_it(name):
     linked = re.findall(r"\]\((figures/[^)]+)\)", (CARDS / f"{name}.md").read_text())
     assert linked
@@ -92,6 +115,7 @@ def test_a_card_is_written_in_one_call(name, tmp_path):
         ElementTree.fromstring(drawn)
     assert ("sensitivity" in numbers) == (name == "control")
     assert ("exact" in numbers) == (name == "mailing")
+    assert ("groups" in numbers) == ("## Who is moved by what" in text) == (name == "control")
 
 
 # --- targets -------------------------------------------------------------------------------------

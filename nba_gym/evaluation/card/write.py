@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from nba_gym.evaluation.card import page, tables
+from nba_gym.evaluation.card import groups, page, tables
 from nba_gym.evaluation.card.bench import Bench, Say, Sizes
 from nba_gym.evaluation.card.calibration import Row, calibration_rows, quick_numbers
 from nba_gym.evaluation.card.figures import behaviour_figures, stage_of, tornado_figure
@@ -112,7 +112,7 @@ def _mechanics(bench: Bench, record: dict[str, Any]) -> tuple[page.Lines, dict[s
     record["loyalty"] = {name: asdict(each) for name, each in loyal.items()}
     record["sensitivity"] = [asdict(each) for each in found]
     figures = {"tornado": tornado_figure(found, scenario.currency)}
-    lines = page.loyalty(loyal, sizes.targets, scenario.currency)
+    lines = groups.moved(bench, record) + page.loyalty(loyal, sizes.targets, scenario.currency)
     lines += page.reactions(found, sizes.sensitivity) + page.pictures(scenario.name, figures)
     return lines, figures
 
