@@ -95,7 +95,6 @@ def build(
     if recipe.history > 1:
         rows, n_seen = ShowHistory(raw, n_seen, recipe.history), n_seen * recipe.history
     envs = VecNormalize(rows, gamma=scenario.discount, clip_obs=10.0)
-    envs.seed(SPLIT.training_seed(seed))
     common: dict[str, Any] = {
         "learning_rate": lambda left: recipe.learning_rate * (0.1 + 0.9 * left),
         "gamma": scenario.discount,
@@ -105,6 +104,8 @@ def build(
         "device": "cpu",
     }
     model = BUILDERS[recipe.algorithm](Workplace(recipe, envs, n_seen, common))
+    # a world of its own: after the model is built, which gives the customers its own seed
+    envs.seed(SPLIT.training_seed(seed))
     return Learner(model, raw, envs)
 
 

@@ -40,6 +40,12 @@ def built(name: str, seed: int = 3, **changes: Any) -> Any:
     return learner
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_learner_meets_the_customers_of_a_world_of_its_own(name):
+    worlds, _ = built(name).raw.population.who()
+    assert set(worlds.tolist()) == {SPLIT.training_seed(3)}
+
+
 # --- recipes --------------------------------------------------------------------------------------
 
 
