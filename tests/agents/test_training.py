@@ -233,7 +233,7 @@ def test_training_with_a_teacher_begins_at_the_value_of_the_teacher(taught):
 
 
 def test_training_learns():
-    recipe = RECIPE.with_changes(steps=65_536, epochs=4, learning_rate=3e-3)
+    recipe = RECIPE.with_changes(steps=131_072, epochs=4, learning_rate=3e-3)
     done = train(SCENARIO, recipe, watch_customers=200, quiet=True)
     first, last = done.curve[0], done.curve[-1]
     assert last.low > first.value + 5.0
