@@ -52,7 +52,7 @@ def moved(bench: Bench, record: dict[str, Any]) -> Lines:
         f"{watched} {plural(scenario.period) if watched > 1 else scenario.period} from then on. "
         "A *persuadable* buys only if contacted, a *sleeping dog* only if not; a *sure thing* buys "
         "either way, a *lost cause* neither way, those who left long ago among them. Value is what "
-        "the contact changes, its costs included, with 95 % intervals over customers.",
+        "the contact changes by then, its costs included, with 95 % intervals over customers.",
         "",
         *table(heads, rows),
     ]
