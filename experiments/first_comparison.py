@@ -68,7 +68,7 @@ class Arguments:
     """customers in the random campaign that practice learns from"""
     tuning: int = 6_000
     """customers on which practice is tuned"""
-    trials: int = 100
+    trials: int = 80
     """settings of practice that are tried at most; it stops earlier when nothing gets better"""
     seed: int = 0
     """seed of training"""
