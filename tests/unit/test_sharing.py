@@ -191,10 +191,12 @@ def test_a_step_after_an_interrupted_one_waits_for_what_was_posted():
 
 
 STORM = """
+import faulthandler
 import signal
 import numpy as np
 from nba_gym.envs.vector import JourneyVectorEnv
 
+faulthandler.dump_traceback_later(100, exit=True)  # whoever waits for ever says where
 armed = [False]
 
 def ring(*_):
