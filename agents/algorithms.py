@@ -9,9 +9,10 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from sb3_contrib import MaskablePPO, RecurrentPPO
+from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
+from agents.lean import LeanPPO
 from agents.networks import TwoSidedPolicy
 from agents.recipe import (
     A2CRecipe,
@@ -25,16 +26,19 @@ from agents.recurrent import MaskedLstmPolicy
 from agents.values import DuelingPolicy, MaskedDQN, MaskedQRDQN, MaskedReplayBuffer
 from agents.worlds import FiniteJourneys, ShowHistory, ShowMasks
 from nba_gym.customer.populate import populate
+from nba_gym.errors import PolicyError
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.scenario.schema import Scenario
 
 
-class MaskableA2C(MaskablePPO):
+class MaskableA2C(LeanPPO):
     """A2C with masks, which is PPO with one step on the whole rollout (Huang et al. 2022).
 
     The policy that acted is the one that learns, so the ratio of PPO is 1 and its gradient that of
     the log-probability; the optimizer and what is not normalised are those of A2C.
     """
+
+    algorithm = "MaskableA2C"
 
 
 @dataclass(frozen=True)
@@ -109,63 +113,63 @@ def build(
     return Learner(model, raw, envs)
 
 
+def _on_policy(at: Workplace) -> dict[str, Any]:
+    """What the learners that learn from rollouts have in common."""
+    recipe = cast(A2CRecipe, at.recipe)
+    return at.common | {
+        "n_steps": recipe.rollout_periods,
+        "gae_lambda": recipe.gae_lambda,
+        "ent_coef": recipe.entropy,
+        "vf_coef": recipe.value_weight,
+    }
+
+
+def _clipped(at: Workplace) -> dict[str, Any]:
+    """What the learners that clip the change of the policy have in common besides."""
+    recipe = cast(MaskablePPORecipe, at.recipe)
+    return _on_policy(at) | {
+        "batch_size": recipe.batch_size,
+        "n_epochs": recipe.epochs,
+        "clip_range": recipe.clip_range,
+    }
+
+
+def _lean(at: Workplace) -> dict[str, Any]:
+    """What belongs to the lean loop."""
+    recipe = cast(A2CRecipe, at.recipe)
+    sides = {"seen": at.seen, "actor": recipe.network, "critic": recipe.critic}
+    return {"luck": np.random.default_rng([at.common["seed"], 1]), "policy_kwargs": sides}
+
+
 def _maskable_ppo(at: Workplace) -> Any:
     recipe = cast(MaskablePPORecipe, at.recipe)
-    return MaskablePPO(
-        TwoSidedPolicy,
-        at.envs,
-        n_steps=recipe.rollout_periods,
-        batch_size=recipe.batch_size,
-        n_epochs=recipe.epochs,
-        gae_lambda=recipe.gae_lambda,
-        clip_range=recipe.clip_range,
-        ent_coef=recipe.entropy,
-        vf_coef=recipe.value_weight,
-        policy_kwargs={"seen": at.seen, "actor": recipe.network, "critic": recipe.critic},
-        **at.common,
-    )
+    if recipe.customers % recipe.siblings:
+        raise PolicyError(
+            f"siblings must divide customers, got {recipe.siblings} of {recipe.customers}"
+        )
+    own: dict[str, Any] = _clipped(at) | _lean(at) | {"siblings": recipe.siblings}
+    return LeanPPO(TwoSidedPolicy, at.envs, **own)
 
 
 def _a2c(at: Workplace) -> Any:
-    recipe = cast(A2CRecipe, at.recipe)
-    optimizer = {
+    own = _on_policy(at) | _lean(at)
+    own["policy_kwargs"] |= {
         "optimizer_class": torch.optim.RMSprop,
         "optimizer_kwargs": {"alpha": 0.99, "eps": 1e-5, "weight_decay": 0},
     }
-    sides = {"seen": at.seen, "actor": recipe.network, "critic": recipe.critic}
+    whole = at.recipe.rollout_periods * at.recipe.customers
     return MaskableA2C(
-        TwoSidedPolicy,
-        at.envs,
-        n_steps=recipe.rollout_periods,
-        batch_size=recipe.rollout_periods * recipe.customers,
-        n_epochs=1,
-        normalize_advantage=False,
-        gae_lambda=recipe.gae_lambda,
-        ent_coef=recipe.entropy,
-        vf_coef=recipe.value_weight,
-        policy_kwargs=sides | optimizer,
-        **at.common,
+        TwoSidedPolicy, at.envs, batch_size=whole, n_epochs=1, normalize_advantage=False, **own
     )
 
 
 def _recurrent_ppo(at: Workplace) -> Any:
     recipe = cast(RecurrentPPORecipe, at.recipe)
-    return RecurrentPPO(
-        MaskedLstmPolicy,
-        ShowMasks(at.envs),
-        n_steps=recipe.rollout_periods,
-        batch_size=recipe.batch_size,
-        n_epochs=recipe.epochs,
-        gae_lambda=recipe.gae_lambda,
-        clip_range=recipe.clip_range,
-        ent_coef=recipe.entropy,
-        vf_coef=recipe.value_weight,
-        policy_kwargs={
-            "net_arch": {"pi": list(recipe.network), "vf": list(recipe.critic)},
-            "lstm_hidden_size": recipe.memory,
-        },
-        **at.common,
-    )
+    network = {
+        "net_arch": {"pi": list(recipe.network), "vf": list(recipe.critic)},
+        "lstm_hidden_size": recipe.memory,
+    }
+    return RecurrentPPO(MaskedLstmPolicy, ShowMasks(at.envs), policy_kwargs=network, **_clipped(at))
 
 
 def _of_values(at: Workplace) -> dict[str, Any]:

@@ -194,7 +194,7 @@ def policy_of(
     return AgentPolicy(
         scores(*parts, mean, std, clip),
         observe=observe,
-        algorithm=type(model).__name__,
+        algorithm=getattr(model, "algorithm", type(model).__name__),
         history=1 if model.env is None else history_of(model.env),
     )
 

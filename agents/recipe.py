@@ -77,6 +77,7 @@ class MaskablePPORecipe(Recipe):
     imitate: float = _in(0)  # pyright: ignore[reportIncompatibleVariableOverride]
     doubt: float = _in(0, 1)  # pyright: ignore[reportIncompatibleVariableOverride]
     critic_alone: float = _in(0)  # pyright: ignore[reportIncompatibleVariableOverride]
+    siblings: int = _in(1)
     history: int = _in(1)  # pyright: ignore[reportIncompatibleVariableOverride]
 
 

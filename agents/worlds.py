@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
 from nba_gym.envs.stable_baselines import JourneyVecEnv
 
@@ -122,6 +122,24 @@ class ShowMasks(VecEnvWrapper):
 def masks_of(venv: VecEnv) -> NDArray[np.bool_]:
     """Allowed actions now of the customers under any wrappers, ``(n, n_actions)``."""
     return cast(JourneyVecEnv, venv.unwrapped).action_masks()
+
+
+def copy_places(venv: VecEnv, sources: NDArray[np.int64]) -> None:
+    """Let places go on as copies of others, and so do what wrappers remember of them.
+
+    Args:
+        venv: The customers in any wrappers.
+        sources: Which place each of them copies, ``(n,)``.
+    """
+    around: Any = venv
+    while isinstance(around, VecEnvWrapper):
+        if isinstance(around, VecNormalize):
+            around.returns = around.returns[sources]
+            around.old_obs = np.array(around.old_obs)[sources]
+        if isinstance(around, ShowHistory):
+            around.history.frames = around.history.frames[sources]
+        around = around.venv
+    cast(JourneyVecEnv, around).copy_places(sources)
 
 
 def history_of(venv: VecEnv) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,6 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import Any
@@ -28,34 +26,11 @@ from rich.console import Console
 from rich.table import Table
 
 import nba_gym
+from benchmarks.figures import Figure, interleave, machine
 from nba_gym.envs.vector import JourneyVectorEnv
 
 ENV_ID = "nba_gym/Retail-v0"
-REPEATS = 7
 SIZES = (1_024, 16_384, 131_072, 1_000_000)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """Rates of one thing measured several times.
-
-    Attributes:
-        name: What was measured.
-        rates: Transitions a second, one a repetition.
-    """
-
-    name: str
-    rates: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """The figure to quote."""
-        return float(np.median(self.rates))
-
-    def row(self) -> tuple[str, str, str]:
-        """Name, median and spread for the table."""
-        low, high = min(self.rates), max(self.rates)
-        return self.name, _rate(self.median), f"{_rate(low)} to {_rate(high)}"
 
 
 def main() -> None:
@@ -79,7 +54,7 @@ def main() -> None:
     out = Path("runs/bench")
     out.mkdir(parents=True, exist_ok=True)
     record = {
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": machine(),
         "versions": {p: metadata.version(p) for p in ("nba_gym", "numpy", "numba", "gymnasium")},
         "figures": {figure.name: figure.rates for figure in figures},
         "ratios": ratios,
@@ -128,7 +103,7 @@ def vector_figures() -> list[Figure]:
     runs["CartPole vector 16,384"] = _vector(cartpole, 16_384)
     if util.find_spec("envpool"):
         runs["EnvPool CartPole 16,384, 1 thread"] = _envpool(16_384)
-    return _interleave(runs)
+    return interleave(runs)
 
 
 def single_figures() -> list[Figure]:
@@ -137,7 +112,7 @@ def single_figures() -> list[Figure]:
         "retail single": _single(gymnasium.make(ENV_ID)),
         "CartPole single": _single(gymnasium.make("CartPole-v1")),
     }
-    return _interleave(runs)
+    return interleave(runs)
 
 
 def adapter_figures() -> list[Figure]:
@@ -154,7 +129,7 @@ def adapter_figures() -> list[Figure]:
             venv.step(actions[i % 8])
         return 300 * 1_024 / (time.perf_counter() - begun)
 
-    return _interleave({"Stable-Baselines3 adapter 1,024": once})
+    return interleave({"Stable-Baselines3 adapter 1,024": once})
 
 
 def machine_figures() -> list[Figure]:
@@ -177,7 +152,7 @@ def machine_figures() -> list[Figure]:
             done.result()
         return threads * times * 4_096 / (time.perf_counter() - begun)
 
-    return _interleave(
+    return interleave(
         {"NumPy exp, 1 thread": lambda: once(1), "NumPy exp, 2 threads": lambda: once(2)}
     )
 
@@ -237,17 +212,6 @@ def _single(env: Any) -> Callable[[], float]:
     return once
 
 
-def _interleave(runs: dict[str, Callable[[], float]]) -> list[Figure]:
-    """Repeat all runs in turn, after a warm-up, so that a slow spell hits each of them."""
-    for run in runs.values():
-        run()
-    rates: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(REPEATS):
-        for name, run in runs.items():
-            rates[name].append(run())
-    return [Figure(name, tuple(values)) for name, values in rates.items()]
-
-
 def startup_seconds() -> dict[str, float]:
     """Import, and the first step of a fresh process with a warm and with a cold compile cache."""
     imports = _fresh("import time; t = time.perf_counter(); import nba_gym")
@@ -278,17 +242,6 @@ def state_bytes() -> float:
     """Bytes kept for each customer between periods."""
     env = _retail(16_384, 1)
     return sum(array.nbytes for array in env.population.state) / 16_384
-
-
-def _rate(value: float) -> str:
-    return f"{value / 1e6:.2f} M" if value >= 1e6 else f"{value / 1e3:.1f} k"
-
-
-def _cpu() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.is_file() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":

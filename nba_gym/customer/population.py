@@ -190,6 +190,27 @@ class Population:
         """Go on from what :meth:`memory` told, and observe everybody."""
         for name, array in self.state._asdict().items():
             array[...] = memory[name]
+        self._observe_all()
+
+    def copy_places(self, sources: NDArray[Any]) -> None:
+        """Let every place go on as a copy of another one, and observe everybody.
+
+        Copies keep seed and number of the customer, so their luck is the same: they differ by what
+        is done to them only.
+
+        Args:
+            sources: Which place each of them copies, ``(n,)``.
+        """
+        lanes = np.arange(self.n_tiles * LANES)
+        lanes[: self.n] = sources
+        for array in self.state:
+            tiles = array.reshape(self.n_tiles, -1, LANES).transpose(0, 2, 1)
+            rows = tiles.reshape(len(lanes), -1)[lanes]
+            copies = rows.reshape(self.n_tiles, LANES, -1).transpose(0, 2, 1)
+            array[...] = copies.reshape(array.shape)
+        self._observe_all()
+
+    def _observe_all(self) -> None:
         seeds, customers = self.who()
         self.out = self.new_outcome()
         self.begin(np.zeros(self.n, dtype=np.bool_), seeds, customers)

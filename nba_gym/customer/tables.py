@@ -283,6 +283,10 @@ class TabularPopulation:
         self.out = self.new_outcome()
         self._observe()
 
+    def copy_places(self, sources: NDArray[Any]) -> None:
+        """Let every place go on as a copy of another one; see ``Population.copy_places``."""
+        self.recall({name: array[sources] for name, array in self._lives._asdict().items()})
+
     def begin(
         self, newborn: NDArray[np.bool_], seeds: NDArray[np.uint64], customers: NDArray[np.uint64]
     ) -> None:

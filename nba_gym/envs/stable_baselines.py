@@ -93,6 +93,22 @@ class JourneyVecEnv(VecEnv):
         self._reset_options()
         return observations
 
+    def copy_places(self, sources: NDArray[Any]) -> None:
+        """Let every place go on as a copy of the customer at another one, with the same luck.
+
+        What follows at two copies differs by their actions only (common random numbers). A journey
+        that ends at both in the same period is followed by the same next customer.
+
+        Args:
+            sources: Which place each of them copies, ``(num_envs,)``.
+
+        Raises:
+            ActionError: If these are not places.
+            EpisodeError: Before the first reset.
+        """
+        check_begun("copy_places", begun=self.env.has_begun)
+        self.population.copy_places(check_actions(sources, self.num_envs, self.num_envs))
+
     def step_async(self, actions: NDArray[Any]) -> None:
         """Take the actions for the next step."""
         # a copy: what was checked must not change before it is carried out
