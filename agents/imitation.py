@@ -14,8 +14,8 @@ from agents.checkpoint import Tree
 from agents.moment import read_optimizer, write_optimizer
 from agents.networks import TwoSidedPolicy
 from agents.worlds import any_allowed, history_of, masks_of
-from nba_gym.blas import one_blas_thread
 from nba_gym.policies import Policy
+from nba_gym.threads import one_blas_thread
 
 ASTRAY = 0.1
 """Share of the teacher's decisions that are replaced by random ones, to see more of the world."""

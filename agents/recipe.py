@@ -61,18 +61,39 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskablePPORecipe(Recipe):
-    """Settings of MaskablePPO on the native batch."""
+class FromRollouts:
+    """What learners are told that learn from what their policy just did, and then forget it."""
 
-    algorithm = "maskable_ppo"
     rollout_periods: int = _in(1)
-    batch_size: int = _in(1)
-    epochs: int = _in(1)
     gae_lambda: float = _in(0, 1)
-    clip_range: float = _in(0)
     entropy: float = _in(0)
     value_weight: float = _in(0)
     critic: tuple[int, ...] = _in(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromReplay:
+    """What learners are told that keep what they tried, at times at random, to learn from it."""
+
+    replay: int = _in(1)
+    warm_up: int = _in(0)
+    train_periods: int = _in(1)
+    gradient_steps: int = _in(1)
+    batch_size: int = _in(1)
+    target_every: int = _in(1)
+    explore_first: float = _in(0, 1)
+    explore_last: float = _in(0, 1)
+    explore_share: float = _in(0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskablePPORecipe(FromRollouts, Recipe):
+    """Settings of MaskablePPO on the native batch."""
+
+    algorithm = "maskable_ppo"
+    batch_size: int = _in(1)
+    epochs: int = _in(1)
+    clip_range: float = _in(0)
     privileged_critic: bool = _in(0)  # pyright: ignore[reportIncompatibleVariableOverride]
     imitate: float = _in(0)  # pyright: ignore[reportIncompatibleVariableOverride]
     doubt: float = _in(0, 1)  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -82,65 +103,37 @@ class MaskablePPORecipe(Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
-class A2CRecipe(Recipe):
+class A2CRecipe(FromRollouts, Recipe):
     """Settings of A2C with masks: one step on the whole rollout, nothing clipped."""
 
     algorithm = "a2c"
-    rollout_periods: int = _in(1)
-    gae_lambda: float = _in(0, 1)
-    entropy: float = _in(0)
-    value_weight: float = _in(0)
-    critic: tuple[int, ...] = _in(1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecurrentPPORecipe(Recipe):
+class RecurrentPPORecipe(FromRollouts, Recipe):
     """Settings of RecurrentPPO with masks."""
 
     algorithm = "recurrent_ppo"
-    rollout_periods: int = _in(1)
     batch_size: int = _in(1)
     epochs: int = _in(1)
-    gae_lambda: float = _in(0, 1)
     clip_range: float = _in(0)
-    entropy: float = _in(0)
-    value_weight: float = _in(0)
-    critic: tuple[int, ...] = _in(1)
     memory: int = _in(1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DQNRecipe(Recipe):
+class DQNRecipe(FromReplay, Recipe):
     """Settings of DQN with masks."""
 
     algorithm = "dqn"
-    replay: int = _in(1)
-    warm_up: int = _in(0)
-    train_periods: int = _in(1)
-    gradient_steps: int = _in(1)
-    batch_size: int = _in(1)
-    target_every: int = _in(1)
-    explore_first: float = _in(0, 1)
-    explore_last: float = _in(0, 1)
-    explore_share: float = _in(0, 1)
     double: bool = _in(0)
     dueling: bool = _in(0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class QRDQNRecipe(Recipe):
+class QRDQNRecipe(FromReplay, Recipe):
     """Settings of QR-DQN with masks: the distribution of what an action leads to, by quantiles."""
 
     algorithm = "qrdqn"
-    replay: int = _in(1)
-    warm_up: int = _in(0)
-    train_periods: int = _in(1)
-    gradient_steps: int = _in(1)
-    batch_size: int = _in(1)
-    target_every: int = _in(1)
-    explore_first: float = _in(0, 1)
-    explore_last: float = _in(0, 1)
-    explore_share: float = _in(0, 1)
     quantiles: int = _in(1)
 
 

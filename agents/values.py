@@ -110,7 +110,21 @@ def learn(model: Any, gradient_steps: int, batch_size: int) -> None:
     model.logger.record("train/loss", np.mean(losses))
 
 
-class MaskedDQN(DQN):
+class Masked:
+    """What both have instead of their own ways to explore and to learn; to be named before them."""
+
+    luck: np.random.Generator
+
+    def _sample_action(
+        self, learning_starts: int, action_noise: Any = None, n_envs: int = 1
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        return explore(self, learning_starts, self.luck)
+
+    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
+        learn(self, gradient_steps, batch_size)
+
+
+class MaskedDQN(Masked, DQN):
     """DQN that minds the mask, by choice with two estimates (double) or two streams (dueling).
 
     Args:
@@ -129,14 +143,6 @@ class MaskedDQN(DQN):
         """What each action is worth, ``(n, n_actions)``."""
         return self.q_net(observations)
 
-    def _sample_action(
-        self, learning_starts: int, action_noise: Any = None, n_envs: int = 1
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        return explore(self, learning_starts, self.luck)
-
-    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
-        learn(self, gradient_steps, batch_size)
-
     def loss(self, data: MaskedSamples) -> torch.Tensor:
         """How far what was expected is from the targets (Huber)."""
         expected = self.q_net(data.observations).gather(1, data.actions.long())
@@ -151,7 +157,7 @@ class MaskedDQN(DQN):
             return data.rewards + (1.0 - data.dones) * self.gamma * later.gather(1, best)
 
 
-class MaskedQRDQN(QRDQN):
+class MaskedQRDQN(Masked, QRDQN):
     """QR-DQN that minds the mask.
 
     Args:
@@ -167,14 +173,6 @@ class MaskedQRDQN(QRDQN):
     def worths(self, observations: torch.Tensor) -> torch.Tensor:
         """What each action is worth on average, ``(n, n_actions)``."""
         return self.quantile_net(observations).mean(dim=1)
-
-    def _sample_action(
-        self, learning_starts: int, action_noise: Any = None, n_envs: int = 1
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        return explore(self, learning_starts, self.luck)
-
-    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
-        learn(self, gradient_steps, batch_size)
 
     def loss(self, data: MaskedSamples) -> torch.Tensor:
         """How far the quantiles expected are from the targets (quantile Huber)."""

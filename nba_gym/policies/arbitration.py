@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nba_gym.errors import PolicyError
+from nba_gym.policies.arbiter import all_levers, arbitrate, lever_of_each
 from nba_gym.policies.attributes import Array
 from nba_gym.policies.limits import Contacts
 from nba_gym.policies.practice import NO_CAP
@@ -66,16 +66,12 @@ class Arbitration:
         levers: Mapping[str, float] | None = None,
         name: str = "arbitration",
     ) -> None:
-        self.levers = dict.fromkeys(sorted({*model.kinds[1:]}), 1.0) | dict(levers or {})
-        numbers = {"cap": cap} | {f"levers.{kind}": each for kind, each in self.levers.items()}
-        for field, number in numbers.items():
-            if number < 0:
-                raise PolicyError(f"{field} must be at least 0, got {number}")
+        self.levers = all_levers(model.kinds, levers, cap=cap)
         self.name = name
         self.model = model
         self.threshold = threshold
         self.cap = cap
-        self._weights = np.array([self.levers.get(k, 1.0) for k in model.kinds], dtype=np.float32)
+        self._weights = lever_of_each(model.kinds, self.levers)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -90,6 +86,5 @@ class Arbitration:
         worth = model.gains(observations)
         worth *= self._weights
         worth -= model.costs
-        worth[(masks <= 0) | model.contacts.tired(observations, self.cap)] = -np.inf
-        worth[:, 0] = self.threshold  # waiting wins ties: action 0 comes first
-        return np.argmax(worth, axis=1)
+        closed = (masks <= 0) | model.contacts.tired(observations, self.cap)
+        return arbitrate(worth, closed, self.threshold)

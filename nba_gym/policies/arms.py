@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.errors import check_least
+from nba_gym.policies.arbiter import arbitrate
 from nba_gym.policies.attributes import Array, Floats
 from nba_gym.policies.practice import NO_CAP, PracticeModel
 from nba_gym.policies.simple import ByLot
@@ -66,10 +67,8 @@ class PropensityOnly:
     ) -> NDArray[np.int64]:
         """Choose for every customer, ``(n,)``."""
         chance = self.model.now.most_likely(observations)
-        tired = self.model.recent.tired(observations, self.cap)
-        chance[(masks <= 0) | tired] = -1.0
-        chance[:, 0] = self.threshold  # waiting wins ties: action 0 comes first
-        return np.argmax(chance, axis=1)
+        closed = (masks <= 0) | self.model.recent.tired(observations, self.cap)
+        return arbitrate(chance, closed, self.threshold)
 
 
 def without_levers(model: PracticeModel) -> PracticeModel:

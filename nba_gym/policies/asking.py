@@ -8,12 +8,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from nba_gym.blas import one_blas_thread
 from nba_gym.errors import PolicyError
 from nba_gym.policies.checks import check_chances
 from nba_gym.policies.protocol import Policy, StochasticPolicy
 from nba_gym.policies.simple import draw_actions
 from nba_gym.randomness import policy_luck
+from nba_gym.threads import one_blas_thread
 
 
 def sees_everything(policy: Policy) -> bool:

@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nba_gym.blas import one_blas_thread
 from nba_gym.errors import DataError
 from nba_gym.policies.attributes import (
     Array,
@@ -23,6 +22,7 @@ from nba_gym.policies.practice import Attribution, PracticeModel
 from nba_gym.policies.propensity import Propensity, fit_propensity
 from nba_gym.policies.situations import find_situations
 from nba_gym.scenario.schema import Scenario
+from nba_gym.threads import one_blas_thread
 
 WINDOWS = (4, 13, 26, 52)
 """Attribution windows that are learned, in periods: of weeks, a month, a quarter and so on."""

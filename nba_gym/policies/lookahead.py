@@ -33,9 +33,9 @@ from nba_gym.policies.uplift import (
     boost,
     money_attributes,
     pool,
-    threads_held,
 )
 from nba_gym.scenario.schema import Scenario
+from nba_gym.threads import one_thread_to_fit
 
 
 class OneStepLookahead(GreedyPractice):
@@ -120,7 +120,7 @@ def fit_lookahead(
             f"journeys must show the {log.observations.shape[1]} columns of the campaign, "
             f"got {journeys.observations.shape[1]}"
         )
-    with threads_held("learning customer value"):
+    with one_thread_to_fit("learning customer value"):
         to_come = value_to_come(journeys, scenario)
         everybody = Trial(journeys, to_come).everybody()
         value = boost(journeys, everybody, to_come[everybody.rows])

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.errors import PolicyError
+from nba_gym.policies.arbiter import all_levers, arbitrate, lever_of_each
 from nba_gym.policies.attributes import Array, Flags
 from nba_gym.policies.limits import Contacts
 from nba_gym.policies.propensity import Propensity
@@ -165,12 +166,7 @@ class GreedyPractice:
     ) -> None:
         self.contexts = dict(contexts or {})
         model.situations.check(self.contexts)
-        self.levers = dict.fromkeys(sorted({*model.kinds[1:]}), 1.0) | dict(levers or {})
-        numbers = {"cap": cap, "ripening": ripening, "years": years}
-        numbers |= {f"levers.{kind}": lever for kind, lever in self.levers.items()}
-        for name, number in numbers.items():
-            if number < 0:
-                raise PolicyError(f"{name} must be at least 0, got {number}")
+        self.levers = all_levers(model.kinds, levers, cap=cap, ripening=ripening, years=years)
         self.window = min(model.windows) if window is None else window
         if self.window not in model.windows:
             known = ", ".join(str(periods) for periods in model.windows)
@@ -181,8 +177,7 @@ class GreedyPractice:
         self.cap = cap
         self.ripening = ripening
         self.years = years
-        factors = [self.levers.get(kind, 1.0) for kind in model.kinds]
-        self._weights = model.levers * np.array(factors, dtype=np.float32)
+        self._weights = model.levers * lever_of_each(model.kinds, self.levers)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -209,6 +204,5 @@ class GreedyPractice:
         for name, factor in self.contexts.items():
             gain[model.situations.called_for(observations, name)] *= factor
         gain -= model.costs
-        gain[(masks <= 0) | model.recent.tired(observations, self.cap)] = -np.inf
-        gain[:, 0] = self.threshold  # waiting wins ties: action 0 comes first
-        return np.argmax(gain, axis=1)
+        closed = (masks <= 0) | model.recent.tired(observations, self.cap)
+        return arbitrate(gain, closed, self.threshold)

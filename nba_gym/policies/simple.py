@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -24,14 +25,14 @@ class NoContact:
         return np.zeros(len(observations), dtype=np.int64)
 
 
-class ByLot:
+class ByLot(ABC):
     """What policies share that say how likely each action is: the action is drawn accordingly."""
 
+    @abstractmethod
     def probabilities(
         self, observations: NDArray[np.float32], masks: NDArray[Any]
     ) -> NDArray[np.float64]:
         """Probability of every action, ``(n, n_actions)``; each policy has its own."""
-        raise NotImplementedError
 
     def act(
         self,

@@ -25,12 +25,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nba_gym.errors import DataError, MissingExtraError, PolicyError
+from nba_gym.errors import DataError, PolicyError
 from nba_gym.policies.arbitration import LinearWorth
 from nba_gym.policies.attributes import Attributes, Flags, Floats, contact_costs, spoken_to
 from nba_gym.policies.campaign import CampaignLog
 from nba_gym.policies.limits import count_contacts
 from nba_gym.scenario.schema import Scenario
+from nba_gym.threads import one_thread_to_fit
 
 Learner = Literal["T", "X", "pooled"]
 MOST = 60_000
@@ -70,7 +71,7 @@ def fit_uplift(
         raise PolicyError(f"learner must be one of {', '.join(known)}, got {learner!r}")
     outcomes, whole = earned_within(log, window, scenario.discount)
     trial = Trial(log, outcomes, whole)
-    with threads_held("learning uplift"):
+    with one_thread_to_fit("learning uplift"):
         if learner == "pooled":
             effects = pool(trial, money_attributes(scenario, feature_names))
         else:
@@ -259,17 +260,3 @@ def boost(log: CampaignLog, group: Group, outcomes: Floats) -> Any:
     )
     # no weights: what is expected of given records does not depend on whose records are looked at
     return model.fit(log.observations[group.rows], outcomes)
-
-
-def threads_held(feature: str) -> Any:
-    """One thread for many small products: on several they would mostly wait for each other.
-
-    Raises:
-        MissingExtraError: If scikit-learn is not installed; the message names ``feature``.
-    """
-    try:
-        import sklearn  # pyright: ignore[reportMissingTypeStubs, reportUnusedImport]  # noqa: F401
-        from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
-    except ImportError as error:
-        raise MissingExtraError(feature, "baselines") from error
-    return threadpool_limits(limits=1)

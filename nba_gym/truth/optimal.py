@@ -16,6 +16,7 @@ from nba_gym.scenario.schema import Scenario
 from nba_gym.scenario.tables import problem_of
 from nba_gym.tabular import TabularProblem
 from nba_gym.truth.enumerate import Enumeration, enumerate_world
+from nba_gym.truth.privileged import Privileged
 from nba_gym.truth.snapshot import snapshot_of
 from nba_gym.truth.solve import Schedule, schedule
 
@@ -83,26 +84,22 @@ def exact(scenario: Scenario) -> Exact:
     return _kept[name]
 
 
-class OptimalPolicy:
+class OptimalPolicy(Privileged[tuple[AnyPopulation, Exact]]):
     """The best policy of all, which sees everything: the state each customer is in, and the clock.
 
     For worlds that are tabular or enumerable. Its value is V*, which no policy exceeds.
     """
 
-    privileged = True
-
     def __init__(self) -> None:
-        self.name = "optimal policy"
-        self._population: AnyPopulation | None = None
-        self._world: Exact | None = None
+        super().__init__("optimal policy")
 
-    def bind(self, population: AnyPopulation) -> None:
-        """Show the policy the customers it will act for.
+    def look(self, population: AnyPopulation) -> tuple[AnyPopulation, Exact]:
+        """The customers, and what is best in their world.
 
         Raises:
             ScenarioError: If the optimum of their world cannot be known.
         """
-        self._world, self._population = exact(population.scenario), population
+        return population, exact(population.scenario)
 
     def act(
         self,
@@ -110,14 +107,8 @@ class OptimalPolicy:
         masks: NDArray[Any],
         generator: np.random.Generator,
     ) -> NDArray[np.int64]:
-        """Choose for every customer, ``(n,)``.
-
-        Raises:
-            PolicyError: If the policy was not bound to the customers.
-        """
-        world = self._world
-        if self._population is None or world is None:
-            raise PolicyError("the optimal policy must be bound to a population before it acts")
-        period = self._population.read("tenure")[:, 0].astype(np.int64)
+        """Choose for every customer, ``(n,)``."""
+        population, world = self.seen
+        period = population.read("tenure")[:, 0].astype(np.int64)
         period = np.minimum(period, world.scenario.horizon - 1)  # where a journey is over
-        return world.schedule.policy[period, world.states_of(self._population)]
+        return world.schedule.policy[period, world.states_of(population)]

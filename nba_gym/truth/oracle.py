@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.customer.populate import AnyPopulation
-from nba_gym.errors import PolicyError
 from nba_gym.truth.expected import expected_profit
+from nba_gym.truth.privileged import Privileged, best_allowed
 
 
-class MyopicOracle:
+class MyopicOracle(Privileged[AnyPopulation]):
     """Greedy with perfect knowledge: the allowed action with the highest expected profit now.
 
     Args:
@@ -21,16 +21,13 @@ class MyopicOracle:
     Source: equation 38 of the model; ties go to the action with the lower number.
     """
 
-    privileged = True
-
     def __init__(self, margin: float = 0.0) -> None:
-        self.name = "myopic oracle"
+        super().__init__("myopic oracle")
         self.margin = margin
-        self._population: AnyPopulation | None = None
 
-    def bind(self, population: AnyPopulation) -> None:
-        """Show the oracle the customers it will act for."""
-        self._population = population
+    def look(self, population: AnyPopulation) -> AnyPopulation:
+        """Everything."""
+        return population
 
     def act(
         self,
@@ -38,13 +35,5 @@ class MyopicOracle:
         masks: NDArray[Any],
         generator: np.random.Generator,
     ) -> NDArray[np.int64]:
-        """Choose for every customer, ``(n,)``.
-
-        Raises:
-            PolicyError: If the oracle was not bound to the customers.
-        """
-        if self._population is None:
-            raise PolicyError("the myopic oracle must be bound to a population before it acts")
-        values = expected_profit(self._population)
-        values[:, 1:] -= self.margin
-        return np.argmax(np.where(masks > 0, values, -np.inf), axis=1)
+        """Choose for every customer, ``(n,)``."""
+        return best_allowed(expected_profit(self.seen), masks, self.margin)

@@ -23,6 +23,7 @@ from nba_gym.policies.simple import NoContact
 from nba_gym.randomness import policy_luck
 from nba_gym.scenario.schema import Scenario
 from nba_gym.truth.expected import expected_profit
+from nba_gym.truth.privileged import Privileged, best_allowed
 from nba_gym.truth.snapshot import Columns, Snapshot, snapshot_of, tiles_of_rows
 
 _STREAM = np.uint64(0x5EED_0FC0_91E5)
@@ -33,7 +34,7 @@ _DRAW_BITS = np.uint64(40)
 """Copies have the customer's number with the number of the draw above this bit."""
 
 
-class RolloutOracle:
+class RolloutOracle(Privileged[tuple[Population, "Copies"]]):
     """The allowed action with the highest profit over the next periods, on average over copies.
 
     The profit of the present period is exact (equation 38), that of the periods after it is the
@@ -57,8 +58,6 @@ class RolloutOracle:
     Journal of Heuristics 3, 245-262.
     """
 
-    privileged = True
-
     def __init__(
         self,
         base: Policy | None = None,
@@ -70,17 +69,16 @@ class RolloutOracle:
     ) -> None:
         check_least(1, periods=periods, draws=draws)
         check_least(LANES, most=most)
-        self.name = f"rollout oracle, {periods} periods"
+        super().__init__(f"rollout oracle, {periods} periods")
         self.base = NoContact() if base is None else base
         self.periods = periods
         self.draws = draws
         self.margin = margin
         self.most = most // LANES * LANES
-        self._population: Population | None = None
         self._copies: Copies | None = None
 
-    def bind(self, population: AnyPopulation) -> None:
-        """Show the oracle the customers it will act for.
+    def look(self, population: AnyPopulation) -> tuple[Population, Copies]:
+        """The customers, and room for copies of them.
 
         Raises:
             PolicyError: If the world is a tabular one.
@@ -90,9 +88,9 @@ class RolloutOracle:
                 f"a rollout oracle needs customers with mechanisms, got "
                 f"{population.scenario.name!r}, a tabular world: its optimum is known"
             )
-        self._population = population
         if self._copies is None or self._copies.scenario != population.scenario:
             self._copies = Copies(population.scenario, self.base, self.most)
+        return population, self._copies
 
     def act(
         self,
@@ -100,18 +98,12 @@ class RolloutOracle:
         masks: NDArray[Any],
         generator: np.random.Generator,
     ) -> NDArray[np.int64]:
-        """Choose for every customer, ``(n,)``.
-
-        Raises:
-            PolicyError: If the oracle was not bound to the customers.
-        """
-        if self._population is None or self._copies is None:
-            raise PolicyError("the rollout oracle must be bound to a population before it acts")
-        values = expected_profit(self._population)
+        """Choose for every customer, ``(n,)``."""
+        population, copies = self.seen
+        values = expected_profit(population)
         if self.periods > 1:
-            values += self._copies.later(self._population, masks > 0, self.periods, self.draws)
-        values[:, 1:] -= self.margin
-        return np.argmax(np.where(masks > 0, values, -np.inf), axis=1)
+            values += copies.later(population, masks > 0, self.periods, self.draws)
+        return best_allowed(values, masks, self.margin)
 
 
 class Copies:

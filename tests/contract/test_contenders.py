@@ -101,7 +101,7 @@ def test_a_measurement_has_a_row_for_each_and_nothing_between_a_policy_and_itsel
 
 
 def test_every_policy_has_one_line(capsys):
-    from nba_gym.cli import Policies
+    from nba_gym.cli.policies import Policies
 
     Policies().run()
     lines = capsys.readouterr().out.splitlines()

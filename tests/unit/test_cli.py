@@ -37,7 +37,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def test_every_command_is_tried_below():
-    assert set(cli._COMMANDS) | {"--help"} == set(COMMANDS)  # pyright: ignore[reportPrivateUsage]
+    assert set(cli.COMMANDS) | {"--help"} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
