@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ class Confirmation:
         settings: Settings of the two, by number of the trial, the recipe as it is first.
         seeds: How many seeds.
         judges: Customers who judged in the search; as many others judge now.
-        done: Called after each training.
     """
 
     def __init__(
@@ -37,12 +35,11 @@ class Confirmation:
         *,
         seeds: int,
         judges: int,
-        done: Callable[[], None] = lambda: None,
     ) -> None:
         self._folder = folder / "confirmed"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._first, self._found = settings
-        self._seeds, self._done = range(APART, APART + seeds), done
+        self._seeds = range(APART, APART + seeds)
         self._lost: set[tuple[int, int]] = set()
         block = (judges, 2 * judges)
         self.todo = [
@@ -100,7 +97,6 @@ class Confirmation:
     def _keep(self, job: Job, values: NDArray[np.float64], seconds: float) -> None:
         with whole_file(self._file(job.number, job.seeds[0])) as draft:
             np.savez(draft, values=values, seconds=seconds)
-        self._done()
 
     def _values(self, number: int, seed: int) -> NDArray[np.float64]:
         return np.load(self._file(number, seed))["values"]

@@ -104,6 +104,7 @@ class _Study:
             judges=options.customers,
             before=0.0 if self.teacher is None else self.teacher.record["seconds"],
             done=self._done,
+            looked=self._show,
         )
         self.feedback.begin(self.search.share)
         try:
@@ -217,6 +218,9 @@ class _Study:
     def _done(self, trial: FrozenTrial) -> None:
         row = next(row for row in rows(self.search) if row["trial"] == trial.number)
         self.feedback.trial(row, self.changes[trial.number])
+        self._show()
+
+    def _show(self) -> None:
         best = self.search.best
         self.feedback.show(self.search.share, None if best is None else best.value)
 

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from agents.files import whole_file
 from agents.recipe import Recipe
-from agents.tuning.objective import Job, Outcome
+from agents.tuning.objective import LOOKS, Job, Outcome
 from agents.tuning.space import Space, distributions, to_params, to_settings
 from nba_gym.errors import PolicyError
 
@@ -63,6 +63,7 @@ class Search:
         judges: Customers who judge.
         before: Seconds that were used before the first trial.
         done: Called after each trial with what the study knows of it.
+        looked: Called whenever a training was compared with others.
     """
 
     def __init__(
@@ -77,10 +78,12 @@ class Search:
         judges: int,
         before: float = 0.0,
         done: Callable[[FrozenTrial], None] = lambda _: None,
+        looked: Callable[[], None] = lambda: None,
     ) -> None:
         self.study, self.space, self.recipe = study, space, recipe
         self._folder, self._limits, self._before, self._done = folder, limits, before, done
-        self._seeds, self._judges = seeds, judges
+        self._seeds, self._judges, self._looked = seeds, judges, looked
+        self._parts: dict[int, int] = {}
         self._running: dict[int, tuple[Trial, float]] = {}
         study.pruner = MedianPruner(NOT_GIVEN_UP, WARM_UP, n_min_trials=NOT_GIVEN_UP)
         if not self.trials:
@@ -113,8 +116,11 @@ class Search:
     @property
     def share(self) -> float:
         """How much of what is allowed is used, in [0, 1]."""
-        over = self.asked - len(self._running)
-        return min(1.0, max(over / self._limits.trials, self.spent / self._limits.seconds))
+        over, spent = self.asked - len(self._running), self.spent
+        begun = sum(self._parts.values()) / LOOKS
+        each = (spent - self._before) / over if over else 0.0
+        trials, seconds = self._limits.trials, self._limits.seconds
+        return min(1.0, max((over + begun) / trials, (spent + begun * each) / seconds))
 
     @property
     def is_over(self) -> bool:
@@ -151,6 +157,8 @@ class Search:
         """Whether a training is to go on; that of the recipe as it is always does."""
         trial = self._running[job.number][0]
         trial.report(value, part)
+        self._parts[job.number] = part
+        self._looked()
         return "first" in trial.user_attrs or not trial.should_prune()
 
     def finish(self, job: Job, outcome: Outcome) -> None:
@@ -160,6 +168,7 @@ class Search:
             PolicyError: If the recipe cannot be trained as it is.
         """
         trial, _ = self._running.pop(job.number)
+        self._parts.pop(job.number, None)
         for name in ("seconds", "transitions", "customers"):
             trial.set_user_attr(name, getattr(outcome, name))
         if outcome.values is not None:
@@ -177,6 +186,7 @@ class Search:
     def lost(self, job: Job) -> None:
         """Begin again what a worker died of."""
         trial, begun = self._running.pop(job.number)
+        self._parts.pop(job.number, None)
         trial.set_user_attr("seconds", time.perf_counter() - begun)
         self._again(self.trials[job.number])
         self._done(self.trials[job.number])
