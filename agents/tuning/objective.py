@@ -119,7 +119,7 @@ class Outcome:
         transitions: Transitions learned from.
         customers: Journeys lived by customers who watched or judged.
         values: Mean over training seeds of the value of each customer who judged.
-        said: Why it could not be trained.
+        said: Why it could not be trained, or not be trained to its end.
     """
 
     what: Literal["done", "given up", "failed"]
@@ -148,7 +148,7 @@ class _Looks:
             return
         share = self._task.budget.share(steps, seconds)
         if self.n == 1 and self._task.budget.seconds is not None and share >= 1.0:
-            raise GivenUpError  # imitation alone has used up the time
+            raise GivenUpError("imitation alone took all of the time")
         while self._over < min(LOOKS - 1, int(share * LOOKS)):
             self._over += 1
             if not self._look(self._over, self._best):
@@ -179,8 +179,8 @@ def attempt(task: Task, job: Job, look: Look) -> Outcome:
         for seed in job.seeds:
             done.append(_Looks(task, look if job.compared and not done else None))
             values.append(_train_and_judge(task, recipe, seed, job.customers, done[-1]))
-    except GivenUpError:
-        return outcome("given up")
+    except GivenUpError as error:
+        return outcome("given up", str(error))
     except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:  # weights ran away
         return outcome("failed", f"{type(error).__name__}: {error}".splitlines()[0])
     return outcome("done")

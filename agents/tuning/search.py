@@ -86,11 +86,12 @@ class Search:
         self._parts: dict[int, int] = {}
         self._running: dict[int, tuple[Trial, float]] = {}
         study.pruner = MedianPruner(NOT_GIVEN_UP, WARM_UP, n_min_trials=NOT_GIVEN_UP)
-        if not self.trials:
-            study.enqueue_trial(to_params(space, recipe.as_dict()), user_attrs={"first": True})
         for trial in self.trials:
             if trial.state == TrialState.RUNNING:
                 self._again(trial)
+        to_come = any("first" in trial.user_attrs for trial in self._in((TrialState.WAITING,)))
+        if self.first is None and not to_come:
+            study.enqueue_trial(to_params(space, recipe.as_dict()), user_attrs={"first": True})
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -125,20 +126,20 @@ class Search:
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to try; what was begun is tried to its end."""
-        waiting = any(trial.state == TrialState.WAITING for trial in self.trials)
+        waiting = len(self._in((TrialState.WAITING,))) > 0
         late = self.asked >= self._limits.trials or self.spent >= self._limits.seconds
         return late and not waiting
 
     @property
     def first(self) -> FrozenTrial | None:
         """The trial of the recipe as it is, once it came to its end."""
-        over = [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
+        over = self._in((TrialState.COMPLETE,))
         return next((trial for trial in over if "first" in trial.user_attrs), None)
 
     @property
     def best(self) -> FrozenTrial | None:
         """The best trial that came to its end."""
-        over = [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
+        over = self._in((TrialState.COMPLETE,))
         return max(over, key=lambda trial: float(trial.value or 0.0)) if over else None
 
     def next_job(self) -> Job | None:
@@ -174,12 +175,12 @@ class Search:
         if outcome.values is not None:
             keep_values(values_file(self._folder, job.number), outcome.values)
             self.study.tell(trial, float(outcome.values.mean()))
-        elif outcome.what == "given up":
-            self.study.tell(trial, state=TrialState.PRUNED)
         else:
-            trial.set_user_attr("said", outcome.said)
-            self.study.tell(trial, state=TrialState.FAIL)
-        if outcome.what == "failed" and "first" in trial.user_attrs:
+            if outcome.said:
+                trial.set_user_attr("said", outcome.said)
+            given_up = outcome.what == "given up"
+            self.study.tell(trial, state=TrialState.PRUNED if given_up else TrialState.FAIL)
+        if outcome.what != "done" and "first" in trial.user_attrs:
             raise PolicyError(f"recipe must train as it is, got {outcome.said}")
         self._done(self.trials[job.number])
 
@@ -201,6 +202,9 @@ class Search:
     def values(self, trial: FrozenTrial) -> NDArray[np.float64]:
         """Value of each customer who judged a trial that came to its end."""
         return np.load(values_file(self._folder, trial.number))
+
+    def _in(self, states: tuple[TrialState, ...]) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False, states=states)
 
     def _again(self, trial: FrozenTrial) -> None:
         """Put a trial that nobody works on any more back in line, in which it is the first.

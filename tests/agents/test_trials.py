@@ -25,6 +25,7 @@ from agents.tuning.space import SPACES, distributions, space_of, to_params, to_s
 from nba_gym.errors import PolicyError
 from nba_gym.evaluation import rollout, search
 from nba_gym.evaluation.split import SPLIT
+from nba_gym.policies import RoundRobin
 from nba_gym.scenario.load import load_scenario
 
 SCENARIO = load_scenario("control", {"horizon": 8})
@@ -111,6 +112,15 @@ def test_weights_that_run_away_are_a_failed_trial_and_time_ends_a_training():
     short = replace(TASK, recipe=TINY.with_changes(steps=20_480), budget=Budget(1, 0.0))
     done = attempt(short, Job(1, {}, (0,), (0, 10)), lambda part, value: True)
     assert done.transitions <= 512
+
+
+def test_an_imitation_that_takes_all_of_the_time_is_no_training():
+    recipe = load_recipe("control").with_changes(
+        steps=2_048, customers=64, rollout_periods=8, batch_size=128, imitate=0.5
+    )
+    teaching = replace(TASK, recipe=recipe, budget=Budget(1, 1e-6), teacher=RoundRobin())
+    done = attempt(teaching, Job(1, {}, (0,), (0, 10)), lambda part, value: True)
+    assert (done.what, done.said) == ("given up", "imitation alone took all of the time")
 
 
 class Killer:

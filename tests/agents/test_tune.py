@@ -271,3 +271,6 @@ def test_a_recipe_that_cannot_be_trained_as_it_is_ends_the_study(tmp_path, monke
     monkeypatch.setattr(crew, "attempt", fails)
     with pytest.raises(PolicyError, match="recipe must train as it is, got ValueError: not a"):
         main(replace(ASKED, out=tmp_path))
+    trainings = Trainings()
+    tuned(monkeypatch, replace(ASKED, out=tmp_path, trials=3), trainings)  # once that is mended
+    assert trainings.begun[0].settings["learning_rate"] == load_recipe("control").learning_rate
