@@ -63,6 +63,11 @@ class Feedback:
         text = "" if best is None else f"best {best:.2f} {self._currency}"
         self._bar.update(self._task, completed=share, best=text, left=left)
 
+    def doing(self, what: str) -> None:
+        """Say what is done after the search."""
+        self.say(what)
+        self._bar.update(self._task, left="confirming")
+
     def trial(self, row: dict[str, Any], changes: dict[str, Any]) -> None:
         """A line for a trial that is over."""
         self.say(f"trial {row['trial']}: {outcome(row)}; {words(changes)}")

@@ -133,8 +133,8 @@ class Outcome:
 class _Looks:
     """Follows a training, and gives it up when told so."""
 
-    def __init__(self, task: Task, look: Look | None) -> None:
-        self._task, self._look = task, look
+    def __init__(self, task: Task, look: Look | None, *, imitates: bool) -> None:
+        self._task, self._look, self._imitates = task, look, imitates
         self._begun = time.process_time()
         self._best, self._over = -math.inf, 0
         self.steps = self.n = 0
@@ -147,7 +147,8 @@ class _Looks:
         if self._look is None:
             return
         share = self._task.budget.share(steps, seconds)
-        if self.n == 1 and self._task.budget.seconds is not None and share >= 1.0:
+        timed = self._task.budget.seconds is not None
+        if self.n == 1 and timed and self._imitates and share >= 1.0:
             raise GivenUpError("imitation alone took all of the time")
         while self._over < min(LOOKS - 1, int(share * LOOKS)):
             self._over += 1
@@ -177,7 +178,8 @@ def attempt(task: Task, job: Job, look: Look) -> Outcome:
 
     try:
         for seed in job.seeds:
-            done.append(_Looks(task, look if job.compared and not done else None))
+            compared = look if job.compared and not done else None
+            done.append(_Looks(task, compared, imitates=recipe.imitate > 0.0))
             values.append(_train_and_judge(task, recipe, seed, job.customers, done[-1]))
     except GivenUpError as error:
         return outcome("given up", str(error))

@@ -121,7 +121,7 @@ class _Study:
                 seeds=options.confirm,
                 judges=options.customers,
             )
-            self.feedback.say(f"confirming trial {best.number}: {options.confirm} x 2 trainings")
+            self.feedback.doing(f"confirming trial {best.number}: {options.confirm} x 2 trainings")
             if self.confirmation.todo:
                 hired().work(self.confirmation)
 
@@ -138,7 +138,8 @@ class _Study:
         """All that came of it, as plain values."""
         search, (first, best) = self.search, self._ends()
         trials = rows(search)
-        tuned = best.number != first.number
+        gained = next(row.get("gain", {}) for row in trials if row["trial"] == best.number)
+        tuned = gained.get("low", 0.0) > 0.0
         confirmed: Tree | None = None
         if self.confirmation is not None:
             interval, by_seed = self.confirmation.gains()
@@ -233,8 +234,8 @@ def _verdict(record: Tree, currency: str) -> str:
     spent = record["spent"]
     used = f"{spent['trials']} trials, {spent['seconds']:.0f} s of processor time"
     if record["confirmed"] is None:
-        found = "the file as it is" if not record["tuned"] else f"trial {record['best']}"
-        return f"best: {found}; {used}"
+        found = f"trial {record['best']}" if record["tuned"] else "nothing beyond chance"
+        return f"better than the file: {found}; {used}"
     seeds = len(record["confirmed"]["by_seed"])
     better = gain(record["confirmed"])
     better = f"{better} {currency} to the file" if better else "one that could not be trained"
