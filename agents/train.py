@@ -7,6 +7,7 @@ reporting never share one (see ``SPLIT``).
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import shutil
 import sys
@@ -71,6 +72,7 @@ def train(
     observe: str = "records",
     quiet: bool = False,
     patience: int = 0,
+    seconds: float = math.inf,
     keep: Keep | None = None,
     tell: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Trained:
@@ -90,6 +92,7 @@ def train(
         quiet: No progress bar.
         patience: Points of the curve in a row that are no better than the best, after which
             training stops early; 0 never stops it.
+        seconds: Processor time to train in, watching not counted; imitation is not cut short.
         keep: Where checkpoints are kept, and whether to go on from one. Whoever goes on ends with
             the same weights, to the bit, as who was never interrupted.
         tell: Called after each look at the held-out customers with transitions and numbers by name.
@@ -105,7 +108,7 @@ def train(
             "recipe must be one without imitation if there is no teacher or the agent is "
             f"privileged, got imitate = {recipe.imitate:g}; take maskable_ppo_from_scratch"
         )
-    check_least(0, seed=seed, patience=patience)
+    check_least(0, seed=seed, patience=patience, seconds=seconds)
     every = recipe.watch_every if watch_every is None else watch_every
     check_least(1, threads=torch_threads, watch_every=every)
     check_least(2, watch_customers=watch_customers)
@@ -120,6 +123,7 @@ def train(
         averaging=recipe.averaging,
         quiet=quiet,
         observe=observe,
+        seconds=seconds,
         tell=tell,
         **looks,
     )
@@ -134,9 +138,9 @@ def train(
     }
     session = Session(learner, recipe, watch, seed, keep, about)
     session.run(teacher, quiet=quiet)
-    seconds = watch.elapsed - watch.watching
+    took = watch.elapsed - watch.watching
     best = cast(AgentPolicy, watch.best)
-    return Trained(learner.model, best, watch.curve, seconds, SPLIT.watching(watch_customers))
+    return Trained(learner.model, best, watch.curve, took, SPLIT.watching(watch_customers))
 
 
 @dataclass(frozen=True)
@@ -174,13 +178,7 @@ def main(arguments: Arguments) -> None:
     """Train, export, and say where everything is."""
     scenario = nba_gym.load_scenario(arguments.scenario, arguments.set)
     recipe = load_recipe(scenario.name, arguments.recipe).with_changes(steps=arguments.steps)
-    where = f"{scenario.name}, a tabular world" if scenario.tabular is not None else ""
-    where = "a privileged agent" if arguments.everything else where
-    if where and recipe.imitate > 0.0:
-        raise PolicyError(
-            f"recipe must be one without a teacher for {where}, "
-            f"got {arguments.recipe!r}; take --recipe maskable_ppo_from_scratch"
-        )
+    check_teacher(scenario, recipe, arguments.recipe, everything=arguments.everything)
     check_least(0, seed=arguments.seed)
     check_least(1, threads=arguments.threads)
     out = _folder(arguments.out or Path("runs") / _folder_name(arguments, scenario))
@@ -213,6 +211,24 @@ def main(arguments: Arguments) -> None:
     print(f"{done.curve[-1].steps:,} transitions in {done.seconds:.0f} s", end=", ")
     print(f"value {best:.2f} {scenario.currency} per watched customer (the best look, kept)")
     print(f"wrote {out}/: {', '.join(written)}")
+
+
+def check_teacher(
+    scenario: Scenario, recipe: Recipe, name: str, *, everything: bool = False
+) -> None:
+    """Refuse to imitate where there is nobody to imitate.
+
+    Raises:
+        PolicyError: If the recipe of that name imitates, and the world is a table or the agent is
+            privileged.
+    """
+    where = f"{scenario.name}, a tabular world" if scenario.tabular is not None else ""
+    where = "a privileged agent" if everything else where
+    if where and recipe.imitate > 0.0:
+        raise PolicyError(
+            f"recipe must be one without a teacher for {where}, "
+            f"got {name!r}; take --recipe maskable_ppo_from_scratch"
+        )
 
 
 def _write(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class Watch(BaseCallback):
         observe: What the actor sees.
         patience: Looks in a row that are not better than the best one, beyond chance (95 %), after
             which training stops early; 0 never stops it.
+        seconds: Processor time to train in, watching not counted.
         tell: Called after each look with the transitions so far and what was seen, by name.
     """
 
@@ -78,12 +80,13 @@ class Watch(BaseCallback):
         quiet: bool,
         observe: str = "records",
         patience: int = 0,
+        seconds: float = math.inf,
         tell: Callable[[int, dict[str, float]], None] | None = None,
     ) -> None:
         super().__init__()
         self.scenario = scenario
         self._observe = observe
-        self._patience, self._tell = patience, tell
+        self._patience, self._seconds, self._tell = patience, seconds, tell
         self._flat = 0
         self._waiting: Tree | None = None
         self.best: AgentPolicy | None = None
@@ -94,6 +97,7 @@ class Watch(BaseCallback):
         self._level: NDArray[np.float64] | None = None
         self.curve: list[CurvePoint] = []
         self.watching = 0.0
+        self._worked = 0.0
         self._every, self._updates = every, 0
         self._customers = SPLIT.watching(customers)
         self._before, self._alone = before, alone
@@ -121,9 +125,14 @@ class Watch(BaseCallback):
         """Whether the curve has not risen for as long as one is patient."""
         return 0 < self._patience <= self._flat
 
+    @property
+    def is_late(self) -> bool:
+        """Whether the time to learn in is over; what else the machine does is no part of it."""
+        return time.process_time() - self._worked >= self._seconds
+
     def begin(self) -> None:
         """Start the clock and the progress bar."""
-        self._started = time.perf_counter()
+        self._started, self._worked = time.perf_counter(), time.process_time()
         self._bar.start()
 
     def memory(self) -> Tree:
@@ -131,6 +140,7 @@ class Watch(BaseCallback):
         tree: Tree = {
             "elapsed": self.elapsed,
             "watching": self.watching,
+            "worked": time.process_time() - self._worked,
             "updates": self._updates,
             "actor_learns": self._actor_learns,
             "flat": self._flat,
@@ -149,6 +159,7 @@ class Watch(BaseCallback):
     def recall(self, tree: Tree) -> None:
         """Go on from what :meth:`memory` told; the networks follow when training starts."""
         self._started = time.perf_counter() - tree["elapsed"]
+        self._worked = time.process_time() - tree["worked"]
         self.watching = tree["watching"]
         self.curve = [CurvePoint(**point) for point in tree["curve"]]
         self._updates, self._flat = tree["updates"], tree["flat"]
@@ -176,7 +187,7 @@ class Watch(BaseCallback):
 
     def _on_step(self) -> bool:
         self.show(self._before + self.num_timesteps)
-        return not self.is_flat
+        return not (self.is_flat or self.is_late)
 
     def _on_rollout_start(self) -> None:
         if not self._actor_learns:
@@ -213,7 +224,7 @@ class Watch(BaseCallback):
 
     def _look(self) -> None:
         """Value of the watched customers under the present greedy policy."""
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         policy = self._policy()
         run = rollout(policy, self.scenario, self._customers, SPLIT.seed)
         first = run.value if self._first_values is None else self._first_values
@@ -234,6 +245,7 @@ class Watch(BaseCallback):
             self._tell(steps, seen)
         self._bar.update(self._task, value=f"{value:.2f} {self.scenario.currency}")
         self.watching += time.perf_counter() - begun
+        self._worked += time.process_time() - worked
 
     def _count_flat(self, values: NDArray[np.float64]) -> None:
         """Count looks since the last one that was better than all before, beyond chance."""

@@ -45,6 +45,7 @@ class Contender:
         line: What it does, in one line.
         make: Makes it for a world.
         world: The world it acts in.
+        searches: Searches that making it takes, one after the other.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Contender:
     line: str
     make: Callable[[Kit], Policy]
     world: Callable[[Scenario], Scenario] = _same
+    searches: int = 1
 
 
 def _rules(kit: Kit) -> Policy:
@@ -132,6 +134,7 @@ _ALL = (
         "campaign",
         "practice plus what an action does to customer value: one step of fitted Q",
         lambda kit: kit.lookahead(),
+        searches=2,
     ),
     Contender(
         "linucb",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +17,7 @@ from nba_gym.evaluation.knobs import (
     practice_knobs,
 )
 from nba_gym.evaluation.rollout import LoggedCampaign, log_campaign
-from nba_gym.evaluation.search import Trial, Tunable, tune
+from nba_gym.evaluation.search import Memory, Trial, Tunable, tune
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies.arbitration import LinearWorth
 from nba_gym.policies.bandits import BanditLearner, Rule
@@ -45,8 +47,13 @@ class Kit:
         bandit: Customers that a bandit meets while it learns.
         tuning: Customers on which policies are tuned.
         trials: Settings to try at most, for every policy alike.
+        seconds: Processor time for everything since the kit was there: learning, then searches.
+        searches: Searches that share this time, one after the other; each gets its part of what is
+            left.
         threads: Threads of the kernel.
         say: Told what is being done.
+        progress: Called with trials done and trials in all.
+        memory: What remembers the trials of a policy, so that a search can be gone on with.
         trials_of: Trials of what was tuned, by policy.
     """
 
@@ -55,12 +62,23 @@ class Kit:
     bandit: int = 16_000
     tuning: int = 6_000
     trials: int = 160
+    seconds: float = math.inf
+    searches: int = 1
     threads: int | None = None
     say: Callable[[str], None] = lambda _: None
+    progress: Callable[[int, int], None] | None = None
+    memory: Callable[[str], Memory | None] = lambda _: None
     trials_of: dict[str, list[Trial]] = field(default_factory=dict[str, list[Trial]])
+    _begun: float = field(default_factory=time.process_time, init=False)
 
     def __post_init__(self) -> None:
         check_least(1, campaign=self.campaign, tuning=self.tuning, trials=self.trials)
+        check_least(0, seconds=self.seconds)
+
+    @property
+    def spent(self) -> float:
+        """Processor time since the kit was there; remembered trials count as if made now."""
+        return time.process_time() - self._begun
 
     @cached_property
     def log(self) -> LoggedCampaign:
@@ -92,14 +110,21 @@ class Kit:
         """
         self.say(f"tuning {name}")
         scenario = self.scenario if world is None else world(self.scenario)
+        begun = time.process_time()
+        to_come = max(1, self.searches - len(self.trials_of))
         policy, self.trials_of[name] = tune(
             tunable,
             scenario,
             SPLIT.tuning(self.tuning),
             SPLIT.seed,
             trials=self.trials,
+            seconds=max(0.0, self.seconds - self.spent) / to_come,
             threads=self.threads,
+            progress=self.progress,
+            memory=self.memory(name),
         )
+        took = sum(trial.seconds for trial in self.trials_of[name])
+        self._begun -= max(0.0, took - (time.process_time() - begun))
         return policy
 
     def uplift(self, learner: Learner, name: str) -> Policy:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import math
+import time
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +35,29 @@ class Trial:
         value: Mean value per customer; of a trial that was given up, that of the best by then plus
             the mean paired difference to it.
         customers: How many customers lived it; fewer than all if it was given up.
+        seconds: Processor time that it took.
     """
 
     settings: dict[str, Any]
     value: float
     customers: int
+    seconds: float = field(default=0.0, compare=False)
+
+
+class Lived(NamedTuple):
+    """What is remembered of a trial.
+
+    Attributes:
+        values: Value of each customer who lived it, ``(customers,)``.
+        seconds: Processor time that it took.
+    """
+
+    values: NDArray[np.float64]
+    seconds: float
+
+
+Memory = MutableMapping[str, Lived]
+"""What earlier runs of the same search left, by settings as text."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +96,18 @@ def tune(
     seed: int,
     *,
     trials: int = 200,
+    seconds: float = math.inf,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    memory: Memory | None = None,
 ) -> tuple[Policy, list[Trial]]:
     """Choose settings by simulated value.
 
     From each start, one setting after the other is searched along its ladder, the others at their
-    best so far, until a whole pass finds nothing better or the start's share of the trials is used
-    up: a search along one ladder at a time may end in a corner. A trial is given up once it is
-    clearly worse than the best of its start on the same customers (racing; Maron & Moore 1994).
+    best so far, until a whole pass finds nothing better or the start's share of the trials, or of
+    the time, is used up: a search along one ladder at a time may end in a corner. A trial is given
+    up once it is clearly worse than the best of its start on the same customers (racing; Maron &
+    Moore 1994). Each start is tried, however little time there is.
 
     Args:
         tunable: The policy.
@@ -92,74 +115,119 @@ def tune(
         customers: Customers for tuning, disjoint from those of any comparison.
         seed: Seed of the world.
         trials: Settings to try at most; each simulates whole journeys.
+        seconds: Processor time that all trials may take, so that it does not matter what else the
+            machine does; the last trial may end after it.
         threads: Threads of the kernel.
         progress: Called with trials done and trials in all.
+        memory: What is known of trials from an earlier run of the same search, and what remembers
+            those of this one. Remembered seconds count as if they had passed now.
 
     Returns:
         The best policy and all trials in the order they were made.
 
     Raises:
-        PolicyError: If there are no trials or no starts, or a ladder leads nowhere.
+        PolicyError: If there are no trials, no time or no starts, or a ladder leads nowhere.
     """
     check_least(1, trials=trials)
+    check_least(0, seconds=seconds)
     tunable.check()
     numbers = check_customers(customers)
-    tried: dict[str, Trial] = {}
-    leader: Trial | None = None
-    values: NDArray[np.float64] = np.empty(0)  # of the leader's customers
 
-    def attempt(settings: dict[str, Any], most: int) -> None:
-        nonlocal leader, values
-        key = str(settings)
-        if key in tried or len(tried) >= most:
-            return
-        rival = None if leader is None else values
-        policy = tunable.make(settings)
-        reached = _race(policy, scenario, numbers, seed, threads, rival)
-        n = len(reached)
-        level = 0.0 if leader is None else leader.value - float(values[:n].mean())
-        trial = Trial(settings, float(reached.mean()) + (level if n < len(numbers) else 0.0), n)
-        tried[key] = trial
-        if leader is None or trial.value > leader.value:
-            leader, values = trial, reached
+    def done(tried: int) -> None:
         if progress is not None:
-            progress(len(tried), trials)
+            progress(tried, trials)
 
+    search = _Search(tunable, scenario, numbers, seed, threads, memory, done)
     winners: list[Trial] = []
     for i, start in enumerate(tunable.starts):
-        leader, most = None, (i + 1) * trials // len(tunable.starts)
-        attempt(dict(start), most)
+        part = (i + 1) / len(tunable.starts)
+        search.begin((i + 1) * trials // len(tunable.starts), part * seconds)
+        search.attempt(dict(start))
         before: Trial | None = None
-        while leader is not None and before != leader and len(tried) < most:
-            before = leader
+        while search.leader is not None and before != search.leader and not search.is_over:
+            before = search.leader
             for path, ladder in tunable.ladders:
                 for step in ladder:
-                    attempt(_changed(leader.settings, path, step), most)
-        if leader is not None:
-            winners.append(leader)
+                    search.attempt(_changed(search.leader.settings, path, step))
+        if search.leader is not None:
+            winners.append(search.leader)
     best = max(winners, key=lambda trial: trial.value)
-    return tunable.make(best.settings), list(tried.values())
+    return tunable.make(best.settings), list(search.tried.values())
 
 
-def _race(
-    policy: Policy,
-    scenario: Scenario,
-    numbers: NDArray[np.uint64],
-    seed: int,
-    threads: int | None,
-    rival: NDArray[np.float64] | None,
-) -> NDArray[np.float64]:
-    """Value of the customers, or of the first of them if they tell that the rival is better."""
-    n, reached = len(numbers), np.empty(0)
-    for until in sorted({min(n, max(2, n // FIRST_LOOK)), min(n, max(2, n // 2)), n}):
-        more = rollout(policy, scenario, numbers[len(reached) : until], seed, threads=threads)
-        reached = np.concatenate([reached, more.value])
-        if rival is not None and len(reached) < n:
-            difference = reached - rival[: len(reached)]
-            error = float(difference.std(ddof=1)) / np.sqrt(len(difference))
-            if difference.mean() < -HOPELESS * error:
-                break
-    return reached
+class _Search:
+    """Trials, the best of the present start, and what may still be tried.
+
+    Attributes:
+        tried: Trials by settings.
+        leader: The best trial of the present start.
+        values: Value of the leader's customers.
+        seconds: Processor time of all trials.
+    """
+
+    def __init__(
+        self,
+        tunable: Tunable,
+        scenario: Scenario,
+        numbers: NDArray[np.uint64],
+        seed: int,
+        threads: int | None,
+        memory: Memory | None,
+        done: Callable[[int], None],
+    ) -> None:
+        self.tried: dict[str, Trial] = {}
+        self.leader: Trial | None = None
+        self.values: NDArray[np.float64] = np.empty(0)
+        self.seconds = 0.0
+        self._tunable, self._numbers, self._threads = tunable, numbers, threads
+        self._scenario, self._seed = scenario, seed
+        self._memory: Memory = {} if memory is None else memory
+        self._done = done
+        self._most, self._until = 0, 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether trials or time of the present start are used up."""
+        return len(self.tried) >= self._most or self.seconds >= self._until
+
+    def begin(self, most: int, until: float) -> None:
+        """Begin with another start, which may use so many trials and seconds, all before told."""
+        self.leader, self._most, self._until = None, most, until
+
+    def attempt(self, settings: dict[str, Any]) -> None:
+        """Try settings, if they are new and there is time; a start is tried in any case."""
+        key = str(settings)
+        late = self.is_over if self.leader is not None else len(self.tried) >= self._most
+        if key in self.tried or late:
+            return
+        if key not in self._memory:
+            begun = time.process_time()
+            reached = self._race(self._tunable.make(settings))
+            self._memory[key] = Lived(reached, time.process_time() - begun)
+        reached, seconds = self._memory[key]
+        n, level = len(reached), 0.0
+        if self.leader is not None and n < len(self._numbers):
+            level = self.leader.value - float(self.values[:n].mean())
+        trial = Trial(settings, float(reached.mean()) + level, n, seconds)
+        self.tried[key] = trial
+        self.seconds += seconds
+        if self.leader is None or trial.value > self.leader.value:
+            self.leader, self.values = trial, reached
+        self._done(len(self.tried))
+
+    def _race(self, policy: Policy) -> NDArray[np.float64]:
+        """Value of the customers, or of the first of them if they tell that another is better."""
+        n, reached = len(self._numbers), np.empty(0)
+        for until in sorted({min(n, max(2, n // FIRST_LOOK)), min(n, max(2, n // 2)), n}):
+            part = self._numbers[len(reached) : until]
+            more = rollout(policy, self._scenario, part, self._seed, threads=self._threads)
+            reached = np.concatenate([reached, more.value])
+            if self.leader is not None and len(reached) < n:
+                difference = reached - self.values[: len(reached)]
+                error = float(difference.std(ddof=1)) / np.sqrt(len(difference))
+                if difference.mean() < -HOPELESS * error:
+                    break
+        return reached
 
 
 def _changed(settings: dict[str, Any], path: str, step: Any) -> dict[str, Any]:

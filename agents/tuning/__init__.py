@@ -1,0 +1,1 @@
+"""Tuning of recipes and baselines: what ``python -m agents.tune`` is made of."""
