@@ -306,7 +306,7 @@ def test_a2c_with_everything_allowed_takes_the_step_of_stable_baselines_a2c(monk
     theirs.lr_schedule = ours.lr_schedule
     callback = ours._init_callback(None)
     ours.collect_rollouts(learner.envs, callback, ours.rollout_buffer, ours.n_steps)
-    rows = ours.rollout_buffer
+    rows: Any = ours.rollout_buffer
     whole = {"observations": rows.seen[:-1], "actions": rows.chosen[..., None]}
     whole |= {"values": rows.worth[:-1], "log_probs": rows.chances}
     whole |= {"advantages": rows.gains, "returns": rows.targets}
