@@ -1,6 +1,6 @@
 # Everything a person does here is one of these targets; `make` alone lists them.
 # Options: PYTHON=python3.13 (which interpreter makes .venv), ARGS='...' (passed on by run, bench,
-# study, kills, mutants), PYTEST_ARGS='...' (passed on by test), JOBS=4 (test processes).
+# study, curves, wins, kills, mutants), PYTEST_ARGS='...' (passed on by test), JOBS=4 (test processes).
 
 PYTHON ?= python3
 ARGS ?=
@@ -24,7 +24,7 @@ PYTEST_OUTPUT := -q
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench study kills mutants clean
+.PHONY: help install run test check format bench study curves wins kills mutants clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,12 @@ bench: $(INSTALLED) ## Measure throughput side by side with peers in one run
 
 study: $(INSTALLED) ## Compare agents with practice in every world, over training seeds (30 minutes)
 	$(BIN)/python -m experiments.study $(ARGS)
+
+curves: $(INSTALLED) ## Learning curves of every recipe and scenario, over seeds, into docs/ (many hours)
+	$(BIN)/python -m experiments.curves $(ARGS)
+
+wins: $(INSTALLED) ## Time trainings from a cold start and count the seeds that beat practice (hours)
+	$(BIN)/python -m experiments.wins $(ARGS)
 
 kills: $(INSTALLED) ## Kill trainings and saves at random moments, go on, compare bit by bit (15 minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.agents.kills $(ARGS)

@@ -22,10 +22,11 @@ from agents.train import run_main
 from experiments.console import say, timed
 from experiments.curves_page import write_pages
 from experiments.ground import Effort, Ground, load_worlds, worlds_with_customers
+from experiments.pages import short
 from experiments.processes import Processes, side_by_side
 from experiments.stages import Stages, what_runs
 from experiments.steps import ORACLE, PRACTICE, run_folder
-from experiments.trainings import Training, judge, train
+from experiments.trainings import Training, Values, judge, practice_values, train
 from nba_gym.errors import PolicyError, check_least
 from nba_gym.evaluation import rollout
 from nba_gym.evaluation.split import SPLIT
@@ -110,34 +111,34 @@ def plan(arguments: Arguments, world: str, scenario: Scenario) -> list[Training]
 def curves(arguments: Arguments, ground: Ground, trainings: Sequence[Training]) -> dict[str, Any]:
     """All numbers of one scenario, as they are kept beside its figure."""
     _ = ground.settings  # tuned before the first training, which may imitate
-    stages, processes = ground.stages, Processes()
-    tasks = [
-        partial(train, training, ground, stages, processes, timed=False) for training in trainings
-    ]
+    processes = Processes()
+    tasks = [partial(train, one, ground, processes, timed=False) for one in trainings]
     with timed(f"{len(tasks)} trainings"):
         folders = side_by_side(tasks, arguments.workers, processes)
+    practice = practice_values(ground, arguments.customers)
     found: dict[str, Any] = {}
     for training, folder in zip(trainings, folders, strict=True):
         recipe = training.load(ground.scenario).as_dict()
         kind = found.setdefault(training.kind, {"recipe": recipe, "trainings": []})
-        kind["trainings"].append(_outcome(training, folder, ground, arguments.customers))
+        kind["trainings"].append(_outcome(training, folder, ground, practice))
     levels = _levels(ground, arguments.customers)
     return _about(arguments, ground) | {"levels": levels, "recipes": found}
 
 
-def _outcome(training: Training, folder: Path, ground: Ground, customers: int) -> dict[str, Any]:
+def _outcome(training: Training, folder: Path, ground: Ground, practice: Values) -> dict[str, Any]:
     """One finished training: its curve, and what it came to."""
     points = json.loads((folder / "learning_curve.json").read_text())
-    verdict = judge(training, folder, ground, ground.stages, customers)
+    verdict = judge(training, folder, ground, practice)
     return {
         "seed": training.seed,
         "steps": [point["steps"] for point in points],
-        "seconds": [_short(point["seconds"]) for point in points],
-        "value": [_short(point["value"]) for point in points],
-        "low": [_short(point["low"]) for point in points],
-        "high": [_short(point["high"]) for point in points],
-        "held_out": [_short(x) for x in verdict.value],
-        "gain": [_short(x) for x in verdict.gain],
+        "seconds": [short(point["seconds"]) for point in points],
+        "value": [short(point["value"]) for point in points],
+        "low": [short(point["low"]) for point in points],
+        "high": [short(point["high"]) for point in points],
+        "held_out": [short(x) for x in verdict.value],
+        "gain": [short(x) for x in verdict.gain],
+        "won": verdict.won,
     }
 
 
@@ -164,7 +165,7 @@ def _levels(ground: Ground, customers: int) -> dict[str, Any]:
     with timed("levels"):
         path = ground.stages.keep("levels", needs, make) / "levels.json"
     return {
-        name: {group: [_short(x) for x in interval] for group, interval in groups.items()}
+        name: {group: [short(x) for x in interval] for group, interval in groups.items()}
         for name, groups in json.loads(path.read_text()).items()
     }
 
@@ -192,11 +193,6 @@ def _about(arguments: Arguments, ground: Ground) -> dict[str, Any]:
         "versions": versions,
         "source": ground.needs["source"],
     }
-
-
-def _short(number: float) -> float:
-    """Seven digits: more than a figure shows or a table tells."""
-    return float(f"{number:.7g}")
 
 
 if __name__ == "__main__":

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agents.files import whole_file
 from experiments.curves_figure import curves_figure
+from experiments.pages import as_json, in_percent, signed, write_text
 from experiments.steps import PRACTICE
+from nba_gym.evaluation.card.page import table
 from nba_gym.evaluation.report.figure import readable
 from nba_gym.evaluation.report.sheet import figure_sheet
 from nba_gym.statistics import Interval, seed_interval
 
 PAGE, FOLDER = "learning_curves.md", "curves"
+HEADS = ("recipe", "seeds", "transitions", "seconds", "value", "gain", "gain (%)", "wins")
 COMMAND = "python -m experiments.curves"
 INTRODUCTION = """\
 How each recipe learns in each scenario, over training seeds. A curve is the value per customer of
@@ -45,12 +46,11 @@ def write_pages(record: Record, docs: Path) -> list[Path]:
         The files written.
     """
     folder = docs / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = {folder / f"{record['scenario']}.json": _numbers(record)}
+    texts = {folder / f"{record['scenario']}.json": as_json(record)}
     texts |= {folder / name: text for name, text in drawings(record).items()}
     for path, text in texts.items():
-        _write(path, text)
-    _write(docs / PAGE, page(read_records(docs)))
+        write_text(path, text)
+    write_text(docs / PAGE, page(read_records(docs)))
     return [*texts, docs / PAGE]
 
 
@@ -75,10 +75,11 @@ def page(records: Sequence[Record]) -> str:
         f"scenario under [{FOLDER}/]({FOLDER}).*",
         "",
         INTRODUCTION,
+        "",
     ]
     for record in records:
-        lines += ["", *section(record)]
-    return "\n".join(lines) + "\n"
+        lines += section(record)
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def section(record: Record) -> list[str]:
@@ -96,45 +97,45 @@ def section(record: Record) -> list[str]:
         f"imitation not counted; {workers} at a time on {cores} cores, one torch "
         f"thread each. Practice learned from a campaign of {practice['campaign']:,} "
         f"customers and was tuned in at most {practice['trials']} trials on "
-        f"{practice['tuning']:,}. {record['watched']:,} customers are watched, {record['customers']:,} are in the table; "
-        f"{unit} per customer. [All numbers]({FOLDER}/{name}.json).",
+        f"{practice['tuning']:,}. {record['watched']:,} customers are watched, "
+        f"{record['customers']:,} are in the table; {unit} per customer. "
+        f"[All numbers]({FOLDER}/{name}.json).",
         "",
         f"![Value by transitions in {readable(name)}]({FOLDER}/{name}.svg)",
         "",
         f"![Value by seconds in {readable(name)}]({FOLDER}/{name}-seconds.svg)",
         "",
-        "| recipe | seeds | transitions | seconds | value | gain | gain (%) | wins |",
-        "|---|---|---|---|---|---|---|---|",
     ]
     level = record["levels"][PRACTICE]["held_out"][0]
     ranked = sorted(record["recipes"].items(), key=lambda one: -_gain(one[1]["trainings"]).mean)
-    lines += [row(kind, one["trainings"], level) for kind, one in ranked]
+    rows = [row(kind, one["trainings"], level) for kind, one in ranked]
     for policy, groups in record["levels"].items():
         mean, low, high = groups["held_out"]
-        lines.append(f"| *{policy}* | | | | {mean:.2f} [{low:.2f}, {high:.2f}] | | | |")
+        told = f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+        rows.append([f"*{policy}*", "", "", "", told, "", "", ""])
+    lines += table(HEADS, rows)
     if record["seeds"] == 1:
-        lines += ["", "Of one seed, bands and intervals are over customers, not over seeds."]
+        lines += ["Of one seed, bands and intervals are over customers, not over seeds.", ""]
     return lines
 
 
-def row(kind: str, trainings: Sequence[Record], level: float) -> str:
+def row(kind: str, trainings: Sequence[Record], level: float) -> list[str]:
     """One recipe in the table of a scenario; ``level`` is what practice earns."""
     steps = {one["steps"][-1] for one in trainings}
     seconds = float(np.median([one["seconds"][-1] for one in trainings]))
     value = float(np.mean([one["held_out"][0] for one in trainings]))
     gain = _gain(trainings)
-    share = Interval(*(100.0 * x / abs(level) for x in gain))
-    cells = [
+    share = in_percent(gain, level)
+    return [
         f"`{kind}`",
         str(len(trainings)),
         " to ".join(f"{x:,}" for x in sorted({min(steps), max(steps)})),
         f"{seconds:.0f}",
         f"{value:.2f}",
-        _signed(gain),
-        _signed(share, " %"),
-        f"{sum(one['gain'][1] > 0.0 for one in trainings)} of {len(trainings)}",
+        signed(gain),
+        signed(share, " %"),
+        f"{sum(one['won'] for one in trainings)} of {len(trainings)}",
     ]
-    return f"| {' | '.join(cells)} |"
 
 
 def _gain(trainings: Sequence[Record]) -> Interval:
@@ -142,19 +143,3 @@ def _gain(trainings: Sequence[Record]) -> Interval:
     if len(trainings) == 1:
         return Interval(*trainings[0]["gain"])
     return seed_interval(np.array([one["gain"][0] for one in trainings]))
-
-
-def _signed(interval: Interval, unit: str = "") -> str:
-    mean, low, high = interval
-    return f"{mean:+.2f}{unit} [{low:+.2f}, {high:+.2f}]"
-
-
-def _numbers(record: Record) -> str:
-    """The record as JSON, each list of numbers on a line of its own."""
-    text = json.dumps(record, indent=1)
-    return re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found[0].split()), text) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    with whole_file(path) as draft:
-        draft.write_text(text, encoding="utf-8")

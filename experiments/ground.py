@@ -71,7 +71,8 @@ class Ground:
 
     @property
     def file(self) -> Path:
-        """The settings as ``python -m agents.train --practice`` reads them, once tuned."""
+        """The settings as ``python -m agents.train --practice`` reads them; tunes if need be."""
+        _ = self.settings
         return self.stages.folder / "practice" / "practice.json"
 
     def practice(self) -> GreedyPractice:

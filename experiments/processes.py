@@ -67,6 +67,10 @@ class Processes:
             try:
                 code = process.wait()
                 seconds = time.perf_counter() - begun
+            except BaseException:  # it would go on by itself
+                process.send_signal(signal.SIGINT)
+                process.wait()
+                raise
             finally:
                 with self._lock:
                     self._running.discard(process)

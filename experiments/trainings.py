@@ -16,7 +16,6 @@ from agents.recipe import Recipe, load_recipe
 from agents.weights import load_policy
 from experiments.ground import Ground
 from experiments.processes import Processes
-from experiments.stages import Stages
 from nba_gym.errors import PolicyError
 from nba_gym.evaluation import rollout
 from nba_gym.evaluation.split import SPLIT
@@ -93,21 +92,18 @@ _ALWAYS = ("versions", "source", "scenario", "split")
 _KEPT = ("learning_curve.json", "weights.safetensors")
 
 
-def train(
-    training: Training, ground: Ground, stages: Stages, processes: Processes, *, timed: bool
-) -> Path:
+def train(training: Training, ground: Ground, processes: Processes, *, timed: bool) -> Path:
     """Train in a process of its own; the folder with curve, weights and ``process.json``.
 
     Args:
         training: What to train.
-        ground: The world, practice tuned.
-        stages: Where it is kept once finished.
+        ground: The world, practice tuned; its stages keep the training once finished.
         processes: Starts it.
         timed: One that was interrupted begins anew, so that its time is that of one process from
             its start to its end. Otherwise it goes on from its last checkpoint.
     """
     needs = training.needs(ground) | {"timed": timed}
-    place = stages.checkpoint(training.name, needs)
+    place = ground.stages.checkpoint(training.name, needs)
 
     def make(folder: Path) -> None:
         if timed:
@@ -122,7 +118,7 @@ def train(
         record = {"command": command, "seconds": seconds}
         (folder / "process.json").write_text(json.dumps(record, indent=2) + "\n")
 
-    folder = stages.keep(training.name, needs, make)
+    folder = ground.stages.keep(training.name, needs, make)
     shutil.rmtree(place, ignore_errors=True)
     return folder
 
@@ -156,20 +152,26 @@ class Verdict:
         return self.gain.low > 0.0
 
 
-def judge(
-    training: Training, trained: Path, ground: Ground, stages: Stages, customers: int
-) -> Verdict:
-    """Compare a trained agent with tuned practice on customers that nothing else looks at, kept."""
+def judge(training: Training, trained: Path, ground: Ground, practice: Values) -> Verdict:
+    """Compare a trained agent with tuned practice on customers that nothing else looks at, kept.
+
+    Args:
+        training: What was trained.
+        trained: The folder that ``train`` left.
+        ground: The world.
+        practice: What practice earns of these customers (``practice_values``).
+    """
+    customers = len(practice)
 
     def make(folder: Path) -> None:
         policy = load_policy(trained / "weights.safetensors")
         held_out = SPLIT.reporting(customers)
         values = rollout(policy, ground.scenario, held_out, SPLIT.seed).value
-        gain = mean_interval(values - practice_values(ground, customers))
+        gain = mean_interval(values - practice)
         record = {"value": mean_interval(values), "gain": gain}
         (folder / "verdict.json").write_text(json.dumps(record, indent=2) + "\n")
 
     needs = ground.needs | training.needs(ground) | {"customers": customers}
-    folder = stages.keep(f"{training.name}-verdict", needs, make)
+    folder = ground.stages.keep(f"{training.name}-verdict", needs, make)
     record = json.loads((folder / "verdict.json").read_text())
     return Verdict(Interval(*record["value"]), Interval(*record["gain"]))
