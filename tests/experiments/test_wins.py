@@ -62,6 +62,7 @@ def test_a_win_counts_if_its_process_was_quick_enough():
     ]
 
 
+@pytest.mark.slow
 def test_wins_are_kept_seed_by_seed_and_the_same_command_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments, told = small(tmp_path, write=True), []
