@@ -1,6 +1,7 @@
 # Everything a person does here is one of these targets; `make` alone lists them.
 # Options: PYTHON=python3.13 (which interpreter makes .venv), ARGS='...' (passed on by run, bench,
-# study, tune, kills, mutants), PYTEST_ARGS='...' (passed on by test), JOBS=4 (test processes).
+# study, tune, curves, wins, kills, mutants), PYTEST_ARGS='...' (passed on by test), JOBS=4 (test
+# processes).
 
 PYTHON ?= python3
 ARGS ?=
@@ -24,10 +25,10 @@ PYTEST_OUTPUT := -q
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench study tune kills mutants clean
+.PHONY: help install run test check format bench bench-learning study tune curves wins kills mutants clean
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Make .venv with everything pinned (the other targets do it by themselves)
 
@@ -65,11 +66,20 @@ format: $(INSTALLED) ## Rewrite files in the house format, with the safe fixes
 bench: $(INSTALLED) ## Measure throughput side by side with peers in one run
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
+bench-learning: $(INSTALLED) ## Measure how fast an agent learns beside Stable-Baselines3's loops
+	$(BIN)/python -m benchmarks.learning $(ARGS)
+
 study: $(INSTALLED) ## Compare agents with practice in every world, over training seeds (30 minutes)
 	$(BIN)/python -m experiments.study $(ARGS)
 
 tune: $(INSTALLED) ## Tune a recipe or a baseline: ARGS='retail --seconds 3600 --workers 2'
 	$(BIN)/python -m agents.tune $(ARGS)
+
+curves: $(INSTALLED) ## Learning curves of every recipe and scenario, over seeds, into docs/ (many hours)
+	$(BIN)/python -m experiments.curves $(ARGS)
+
+wins: $(INSTALLED) ## Time trainings from a cold start and count the seeds that beat practice (hours)
+	$(BIN)/python -m experiments.wins $(ARGS)
 
 kills: $(INSTALLED) ## Kill trainings and saves at random moments, go on, compare bit by bit (15 minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.agents.kills $(ARGS)

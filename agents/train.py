@@ -20,7 +20,6 @@ import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import nba_gym
 from agents.algorithms import build
@@ -31,11 +30,10 @@ from agents.keeper import Keep, versions
 from agents.policy import AgentPolicy
 from agents.recipe import Recipe, load_recipe
 from agents.session import Session, Teacher
+from agents.teacher import read_settings, tune_now, tuned_before
 from agents.watch import CurvePoint, Watch
 from nba_gym.errors import NbaGymError, PolicyError, check_least
-from nba_gym.evaluation import learn_practice
 from nba_gym.evaluation.split import SPLIT
-from nba_gym.policies import Policy
 from nba_gym.scenario.load import scenario_hash
 from nba_gym.scenario.schema import Scenario
 
@@ -170,6 +168,11 @@ class Arguments:
     """least time between two checkpoints"""
     patience: int = 0
     """stop early after so many points of the curve that are no better than the best; 0 never"""
+    practice: Path | None = None
+    """settings of greedy practice that were tuned before (practice.json of a run of experiments),
+    to imitate; without it practice is tuned now"""
+    export: bool = True
+    """write the policy folder as well"""
     mlflow: bool = False
     """write settings and curve to runs/mlflow.db as well; needs the package mlflow"""
 
@@ -181,6 +184,8 @@ def main(arguments: Arguments) -> None:
     check_teacher(scenario, recipe, arguments.recipe, everything=arguments.everything)
     check_least(0, seed=arguments.seed)
     check_least(1, threads=arguments.threads)
+    if arguments.practice is not None:
+        read_settings(arguments.practice)  # a mistake is told before anything is done
     out = _folder(arguments.out or Path("runs") / _folder_name(arguments, scenario))
     keep = Keep(out / "checkpoint.safetensors", arguments.checkpoint_seconds, arguments.resume)
     if arguments.resume and not keep.path.exists():
@@ -190,7 +195,7 @@ def main(arguments: Arguments) -> None:
             done = train(
                 scenario,
                 recipe,
-                teacher=(lambda: _practice(scenario)) if recipe.imitate > 0.0 else None,
+                teacher=_teacher(scenario, arguments.practice) if recipe.imitate > 0.0 else None,
                 seed=arguments.seed,
                 torch_threads=arguments.threads,
                 tensorboard=out / "tensorboard",
@@ -235,7 +240,6 @@ def _write(
     done: Trained, scenario: Scenario, recipe: Recipe, arguments: Arguments, out: Path
 ) -> list[str]:
     """Write the curve, the weights and, if it can be served, the policy folder; says what."""
-    from agents.export import export
     from agents.weights import save_policy
 
     curve = [vars(point) for point in done.curve]
@@ -243,13 +247,22 @@ def _write(
         draft.write_text(json.dumps(curve, indent=2) + "\n")
     save_policy(done.policy, out / "weights.safetensors")
     written = ["learning_curve.json", "weights.safetensors", "tensorboard/"]
-    if arguments.everything or done.policy.remembers:
+    if arguments.everything or done.policy.remembers or not arguments.export:
         shutil.rmtree(out / "policy", ignore_errors=True)  # it is not that of these weights
         if done.policy.remembers:
             print("no policy folder: a policy that remembers is not served (yet)")
         return written
+    from agents.export import export
+
     export(done.policy, scenario, out / "policy", recipe=recipe.as_dict(), seed=arguments.seed)
     return [*written, "policy/"]
+
+
+def _teacher(scenario: Scenario, practice: Path | None) -> Teacher:
+    """Greedy practice, made when it is asked for."""
+    if practice is None:
+        return lambda: tune_now(scenario)
+    return lambda: tuned_before(scenario, practice)
 
 
 def _folder(out: Path) -> Path:
@@ -271,17 +284,6 @@ def _folder_name(arguments: Arguments, scenario: Scenario) -> str:
     if arguments.recipe != Arguments.recipe:
         name += f"-{Path(arguments.recipe).stem.removeprefix(Arguments.recipe + '_')}"
     return name + ("-everything" if arguments.everything else "")
-
-
-def _practice(scenario: Scenario) -> Policy:
-    """Greedy practice, tuned: where the agent begins."""
-    columns = (TextColumn("greedy practice"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns) as bar:
-        task = bar.add_task("greedy practice", total=None)
-        practice, _ = learn_practice(
-            scenario, progress=lambda done, total: bar.update(task, completed=done, total=total)
-        )
-    return practice
 
 
 def run_main(function: Any, arguments: type[Any]) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from rich.box import SIMPLE
@@ -24,6 +23,7 @@ from agents.files import whole_file
 from agents.recipe import load_recipe
 from agents.train import run_main
 from experiments.console import CONSOLE, say, timed
+from experiments.ground import Effort, Ground
 from experiments.stages import Stages, what_runs
 from experiments.steps import (
     ORACLE,
@@ -31,21 +31,16 @@ from experiments.steps import (
     Learned,
     compare_all,
     fit_retail,
-    learn_propensities,
-    practice_depends,
     run_folder,
     train_agent,
-    tune,
 )
 from nba_gym.calibration import BgNbdFit
 from nba_gym.errors import check_least
 from nba_gym.evaluation import Comparison
 from nba_gym.evaluation.report import write_report
 from nba_gym.policies import (
-    GreedyPractice,
     NoContact,
     Policy,
-    PracticeModel,
     RoundRobin,
     UniformRandom,
 )
@@ -97,37 +92,19 @@ def run(arguments: Arguments, out: Path, stages: Stages) -> None:
     begun = time.perf_counter()
     fit, scenario = fit_retail(out)
     recipe = load_recipe("retail").with_changes(steps=arguments.steps)
-    practice_needs = practice_depends(
-        scenario,
-        what_runs(),
-        campaign=arguments.campaign,
-        tuning=arguments.tuning,
-        trials=arguments.trials,
+    effort = Effort(arguments.campaign, arguments.tuning, arguments.trials)
+    ground = Ground(scenario, stages, what_runs(), effort)
+    training_needs = ground.needs | {"recipe": recipe.as_dict(), "seed": arguments.seed}
+
+    _ = ground.settings  # tuned before the agent is trained
+    learned = train_agent(
+        scenario, recipe, ground.practice, stages, ground.needs, seed=arguments.seed
     )
-    training_needs = practice_needs | {"recipe": recipe.as_dict(), "seed": arguments.seed}
-
-    @cache  # needed more than once, and it takes less time than reading it safely
-    def model() -> PracticeModel:
-        return learn_propensities(scenario, arguments.campaign)
-
-    settings = tune(
-        scenario,
-        model,
-        stages,
-        practice_needs,
-        tuning=arguments.tuning,
-        trials=arguments.trials,
-    )
-
-    def practice() -> GreedyPractice:
-        return GreedyPractice(model(), **settings)
-
-    learned = train_agent(scenario, recipe, practice, stages, practice_needs, seed=arguments.seed)
 
     def contenders() -> dict[str, Policy]:
         return {
             AGENT: learned.policy,
-            PRACTICE: practice(),
+            PRACTICE: ground.practice(),
             "no contact": NoContact(),
             "uniform random": UniformRandom(),
             "round robin": RoundRobin(),

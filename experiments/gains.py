@@ -12,13 +12,13 @@ from typing import Annotated, Any
 
 import numpy as np
 import tyro
-from scipy import stats
 
 from agents.files import whole_file
 from agents.train import run_main
 from experiments.console import say
 from experiments.steps import PRACTICE
 from nba_gym.errors import DataError
+from nba_gym.statistics import seed_interval
 
 AGENT = "agent from practice"
 
@@ -62,12 +62,10 @@ def gains(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
             continue
         level = abs(here[PRACTICE]["value"])
         shares = np.array([row["difference"] / level for row in agents])
-        mean = float(shares.mean())
         if len(shares) > 1:
-            error = float(shares.std(ddof=1) / np.sqrt(len(shares)))
-            most = float(stats.t.ppf(0.975, len(shares) - 1)) * error
-            low, high = mean - most, mean + most
+            mean, low, high = seed_interval(shares)
         else:
+            mean = float(shares[0])
             low, high = (agents[0][f"difference_{end}"] / level for end in ("low", "high"))
         found[world] = {
             "mean": round(mean, 5),

@@ -52,7 +52,7 @@ class Stages:
             shutil.rmtree(draft)
         if fresh:
             for checkpoint in folder.glob(_CHECKPOINTS.format("*")):
-                checkpoint.unlink()
+                _clear(checkpoint)
             for record in folder.glob(f"*/{_RECORD}"):
                 _remove(record.parent)
 
@@ -91,14 +91,14 @@ class Stages:
     def checkpoint(self, name: str, depends: Mapping[str, Any]) -> Path:
         """Where a stage may keep how far it is; those it kept while it depended on others go.
 
-        The stage is to remove the file once it is finished.
+        The stage is to remove the file, or folder, once it is finished.
         """
         text = json.dumps(json.loads(json.dumps(depends)), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         path = self.folder / _CHECKPOINTS.format(f"{name}-{digest}")
         for other in self.folder.glob(_CHECKPOINTS.format(f"{name}-*")):
             if other != path:
-                other.unlink()
+                _clear(other)
         return path
 
     def _is_finished(self, name: str, wanted: dict[str, Any]) -> bool:
@@ -132,6 +132,14 @@ def what_runs() -> dict[str, Any]:
         "versions": versions | {"python": platform.python_version()},
         "source": digest.hexdigest(),
     }
+
+
+def _clear(path: Path) -> None:
+    """Remove a file or a folder."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _remove(folder: Path) -> None:

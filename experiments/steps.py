@@ -127,7 +127,8 @@ def tune(
                 progress=progress,
             )
         record = [{**trial.settings, "value": trial.value} for trial in tried]
-        text = json.dumps({"chosen": practice.settings, "trials": record}, indent=2)
+        kept = {"campaign": depends["campaign"], "chosen": practice.settings, "trials": record}
+        text = json.dumps(kept, indent=2)
         (folder / "practice.json").write_text(text + "\n")
 
     folder = stages.keep("practice", depends, make)

@@ -20,20 +20,11 @@ from agents.files import whole_file
 from agents.recipe import load_recipe
 from agents.train import run_main
 from experiments.console import CONSOLE, say
+from experiments.ground import Effort, Ground
 from experiments.stages import Stages, what_runs
-from experiments.steps import (
-    ORACLE,
-    PRACTICE,
-    compare_all,
-    fit_retail,
-    learn_propensities,
-    practice_depends,
-    run_folder,
-    train_agent,
-    tune,
-)
+from experiments.steps import ORACLE, PRACTICE, compare_all, fit_retail, run_folder, train_agent
 from nba_gym.errors import check_least
-from nba_gym.policies import GreedyPractice, NoContact, Policy
+from nba_gym.policies import NoContact, Policy
 from nba_gym.scenario import Scenario, load_scenario
 from nba_gym.truth import MyopicOracle
 
@@ -94,23 +85,9 @@ def study(
     stages = Stages(out, fresh=arguments.fresh, say=say)
     if world == "retail":
         scenario = fit_retail(out)[1]
-    practice_needs = practice_depends(
-        scenario,
-        sources,
-        campaign=arguments.campaign,
-        tuning=arguments.tuning,
-        trials=arguments.trials,
-    )
-    model = learn_propensities(scenario, arguments.campaign)
-    settings = tune(
-        scenario,
-        lambda: model,
-        stages,
-        practice_needs,
-        tuning=arguments.tuning,
-        trials=arguments.trials,
-    )
-    practice = GreedyPractice(model, **settings)
+    effort = Effort(arguments.campaign, arguments.tuning, arguments.trials)
+    ground = Ground(scenario, stages, sources, effort)
+    practice = ground.practice()
     contenders: dict[str, Policy] = {
         PRACTICE: practice,
         "no contact": NoContact(),
@@ -129,13 +106,13 @@ def study(
                 recipe,
                 lambda: practice,
                 stages,
-                practice_needs,
+                ground.needs,
                 seed=seed,
                 name=name.replace(",", "").replace(" ", "-"),
             )
             agent.policy.name = name
             contenders[name] = agent.policy
-    needs = practice_needs | {"recipes": recipes, "seeds": seeds}
+    needs = ground.needs | {"recipes": recipes, "seeds": seeds}
     comparison = compare_all(
         scenario, lambda: contenders, stages, needs, customers=arguments.customers
     )

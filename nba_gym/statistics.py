@@ -1,4 +1,4 @@
-"""Intervals for means of many customers."""
+"""Intervals: for means of many customers, of few training seeds, and for counted shares."""
 
 from __future__ import annotations
 
@@ -58,3 +58,36 @@ def ratio_interval(top: NDArray[Any], bottom: NDArray[Any], confidence: float = 
     spread = mean_interval(top - rate * bottom, confidence)
     error = (spread.high - spread.mean) * len(bottom) / abs(total)
     return Interval(rate, rate - error, rate + error)
+
+
+def seed_interval(values: NDArray[Any], confidence: float = 0.95) -> Interval:
+    """Mean and Student's interval over few numbers, such as the outcomes of training seeds.
+
+    It speaks of other seeds, not of other customers: all seeds are judged on the same ones.
+
+    Args:
+        values: One number a seed, ``(n,)``, at least 2.
+        confidence: Coverage, in (0, 1).
+    """
+    n = len(values)
+    mean = float(np.mean(values))
+    reach = float(special.stdtrit(n - 1, 0.5 + confidence / 2.0))
+    error = reach * float(np.std(values, ddof=1)) / float(np.sqrt(n))
+    return Interval(mean, mean - error, mean + error)
+
+
+def share_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
+    """A counted share and its exact interval (Clopper & Pearson 1934).
+
+    Args:
+        successes: How many of them, 0 to ``n``.
+        n: Of how many, at least 1.
+        confidence: Coverage at least, in (0, 1).
+    """
+    tail = (1.0 - confidence) / 2.0
+    low, high = 0.0, 1.0
+    if successes > 0:
+        low = float(special.betaincinv(successes, n - successes + 1, tail))
+    if successes < n:
+        high = float(special.betaincinv(successes + 1, n - successes, 1.0 - tail))
+    return Interval(successes / n, low, high)

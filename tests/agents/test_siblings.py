@@ -55,7 +55,8 @@ def test_who_copies_lives_on_as_the_original_would_have():
     envs, alone, luck = journeys("retail"), journeys("retail"), np.random.default_rng(1)
     for _ in range(5):
         actions = luck.integers(0, SCENARIO.n_actions, 12)
-        envs.step(actions), alone.step(actions)
+        for both in (envs, alone):
+            both.step(actions)
     envs.copy_places(np.full(12, 7))
     for _ in range(30):
         actions = luck.integers(0, SCENARIO.n_actions, 12)

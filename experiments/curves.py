@@ -1,0 +1,199 @@
+"""Learning curves of every recipe in every scenario, with intervals over seeds: ``make curves``.
+
+For each scenario greedy practice is tuned once; each recipe is trained with several seeds, every
+training in a process of its own; and each trained agent is compared with practice on held-out
+customers. Everything is kept once finished, so Ctrl-C and the same command go on where it was.
+The pages under ``docs/`` are written from the numbers beside the figures, and from nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from agents.recipe import recipe_names
+from agents.train import run_main
+from experiments.console import say, timed
+from experiments.curves_page import write_pages
+from experiments.ground import Effort, Ground, load_worlds, worlds_with_customers
+from experiments.pages import short
+from experiments.processes import Processes, side_by_side
+from experiments.stages import Stages, what_runs
+from experiments.steps import ORACLE, PRACTICE, run_folder
+from experiments.trainings import Training, Values, judge, practice_values, train
+from nba_gym.errors import PolicyError, check_least
+from nba_gym.evaluation import rollout
+from nba_gym.evaluation.split import SPLIT
+from nba_gym.policies import NoContact, Policy
+from nba_gym.scenario import Scenario, scenario_hash
+from nba_gym.statistics import mean_interval
+from nba_gym.truth import MyopicOracle
+
+WATCHED = 4_000
+"""Customers behind the curves: as many as ``agents.train`` watches."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train every recipe in every scenario with several seeds, and write the curves to docs/."""
+
+    name: str = "curves"
+    """what is under way or finished is kept in runs/<name>/"""
+    worlds: tuple[str, ...] = worlds_with_customers()
+    """scenarios: preset names or TOML files"""
+    recipes: tuple[str, ...] = tuple(recipe_names())
+    """recipes: files in agents/recipes, or TOML files"""
+    seeds: int = 5
+    """training seeds of each recipe in each scenario"""
+    steps: int | None = None
+    """transitions to learn from, instead of each recipe's"""
+    customers: int = 50_000
+    """held-out customers on which the trained agents are compared with practice"""
+    workers: int = max(1, os.cpu_count() or 1)
+    """trainings side by side, one torch thread each"""
+    campaign: int = 32_000
+    """customers in the random campaign that practice learns from"""
+    tuning: int = 12_000
+    """customers on which practice is tuned"""
+    trials: int = 200
+    """settings of practice that are tried at most; it stops earlier when nothing gets better"""
+    docs: Path = Path("docs")
+    """folder of learning_curves.md, and of curves/ with numbers and figures"""
+    fresh: bool = False
+    """begin anew: use nothing that an earlier run has finished"""
+
+
+def main(arguments: Arguments) -> None:
+    """Train, compare and write, scenario by scenario."""
+    check_least(1, seeds=arguments.seeds, workers=arguments.workers)
+    check_least(2, customers=arguments.customers)
+    effort = Effort(arguments.campaign, arguments.tuning, arguments.trials)
+    out, sources = run_folder(arguments.name), what_runs()
+    worlds = load_worlds(arguments.worlds)
+    plans = {world: plan(arguments, world, scenario) for world, scenario in worlds.items()}
+    try:
+        for world, scenario in worlds.items():
+            say(f"-- {world}")
+            stages = Stages(out / scenario.name, fresh=arguments.fresh, say=say)
+            ground = Ground(scenario, stages, sources, effort)
+            record = curves(arguments, ground, plans[world])
+            for path in write_pages(record, arguments.docs):
+                say(f"wrote {path}")
+    except KeyboardInterrupt:
+        say(f"interrupted; what is finished is kept in {out}/, and the same command goes on")
+        raise SystemExit(130) from None
+
+
+def plan(arguments: Arguments, world: str, scenario: Scenario) -> list[Training]:
+    """The trainings in one scenario, one seed of each recipe after the other.
+
+    Raises:
+        PolicyError: If there is no such recipe, or none at all, or one twice.
+    """
+    found = [
+        Training(world, recipe, seed, arguments.steps)
+        for seed in range(arguments.seeds)
+        for recipe in arguments.recipes
+    ]
+    for training in found:
+        training.load(scenario)
+    if not found or len({training.name for training in found}) < len(found):
+        raise PolicyError(f"recipes must be some, and differ, got {arguments.recipes}")
+    return found
+
+
+def curves(arguments: Arguments, ground: Ground, trainings: Sequence[Training]) -> dict[str, Any]:
+    """All numbers of one scenario, as they are kept beside its figure."""
+    _ = ground.settings  # tuned before the first training, which may imitate
+    processes = Processes()
+    tasks = [partial(train, one, ground, processes, timed=False) for one in trainings]
+    with timed(f"{len(tasks)} trainings"):
+        folders = side_by_side(tasks, arguments.workers, processes)
+    practice = practice_values(ground, arguments.customers)
+    found: dict[str, Any] = {}
+    for training, folder in zip(trainings, folders, strict=True):
+        recipe = training.load(ground.scenario).as_dict()
+        kind = found.setdefault(training.kind, {"recipe": recipe, "trainings": []})
+        kind["trainings"].append(_outcome(training, folder, ground, practice))
+    levels = _levels(ground, arguments.customers)
+    return _about(arguments, ground) | {"levels": levels, "recipes": found}
+
+
+def _outcome(training: Training, folder: Path, ground: Ground, practice: Values) -> dict[str, Any]:
+    """One finished training: its curve, and what it came to."""
+    points = json.loads((folder / "learning_curve.json").read_text())
+    verdict = judge(training, folder, ground, practice)
+    return {
+        "seed": training.seed,
+        "steps": [point["steps"] for point in points],
+        "seconds": [short(point["seconds"]) for point in points],
+        "value": [short(point["value"]) for point in points],
+        "low": [short(point["low"]) for point in points],
+        "high": [short(point["high"]) for point in points],
+        "held_out": [short(x) for x in verdict.value],
+        "gain": [short(x) for x in verdict.gain],
+        "won": verdict.won,
+    }
+
+
+def _levels(ground: Ground, customers: int) -> dict[str, Any]:
+    """What others earn of the watched and of the held-out customers, with 95 % intervals, kept."""
+
+    def make(folder: Path) -> None:
+        policies: dict[str, Policy] = {
+            PRACTICE: ground.practice(),
+            ORACLE: MyopicOracle(),
+            "no contact": NoContact(),
+        }
+        groups = {"watched": SPLIT.watching(WATCHED), "held_out": SPLIT.reporting(customers)}
+        found = {
+            name: {
+                group: mean_interval(rollout(policy, ground.scenario, numbers, SPLIT.seed).value)
+                for group, numbers in groups.items()
+            }
+            for name, policy in policies.items()
+        }
+        (folder / "levels.json").write_text(json.dumps(found, indent=2) + "\n")
+
+    needs = ground.needs | {"customers": customers, "watched": WATCHED}
+    with timed("levels"):
+        path = ground.stages.keep("levels", needs, make) / "levels.json"
+    return {
+        name: {group: [short(x) for x in interval] for group, interval in groups.items()}
+        for name, groups in json.loads(path.read_text()).items()
+    }
+
+
+def _about(arguments: Arguments, ground: Ground) -> dict[str, Any]:
+    """What was run, where, and with which budget."""
+    scenario = ground.scenario
+    versions = ground.needs["versions"] | {"matplotlib": metadata.version("matplotlib")}
+    return {
+        "scenario": scenario.name,
+        "scenario_version": scenario.version,
+        "scenario_hash": scenario_hash(scenario),
+        "currency": scenario.currency,
+        "period": scenario.period,
+        "horizon": scenario.horizon,
+        "seeds": arguments.seeds,
+        "steps": arguments.steps,
+        "workers": arguments.workers,
+        "threads": 1,
+        "cores": os.cpu_count(),
+        "watched": WATCHED,
+        "customers": arguments.customers,
+        "split": ground.needs["split"],
+        "practice": vars(ground.effort) | {"settings": ground.settings},
+        "versions": versions,
+        "source": ground.needs["source"],
+    }
+
+
+if __name__ == "__main__":
+    run_main(main, Arguments)

@@ -1,0 +1,107 @@
+"""What every experiment in a world begins with: greedy practice, tuned once and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from experiments.stages import Stages
+from experiments.steps import Depends, learn_propensities, practice_depends, tune
+from nba_gym.errors import PolicyError, check_least
+from nba_gym.policies import GreedyPractice, PracticeModel
+from nba_gym.scenario import Scenario, load_scenario
+from nba_gym.scenario.load import preset_names
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What practice is given to learn from and to be tuned with.
+
+    Attributes:
+        campaign: Customers in the random campaign.
+        tuning: Customers on which practice is tuned.
+        trials: Settings that are tried at most.
+    """
+
+    campaign: int
+    tuning: int
+    trials: int
+
+    def __post_init__(self) -> None:
+        check_least(1, **vars(self))
+
+
+class Ground:
+    """A world with tuned practice in it.
+
+    Args:
+        scenario: The world.
+        stages: Where stages are kept.
+        sources: What runs (``what_runs``), read before anything is done.
+        effort: What practice is given.
+
+    Attributes:
+        needs: Everything that practice depends on, as plain values.
+    """
+
+    def __init__(
+        self, scenario: Scenario, stages: Stages, sources: Depends, effort: Effort
+    ) -> None:
+        self.scenario, self.stages, self.effort = scenario, stages, effort
+        self.needs = practice_depends(scenario, sources, **vars(effort))
+
+    @cached_property  # needed more than once, and it takes less time than reading it safely
+    def model(self) -> PracticeModel:
+        """What practice learned from the campaign."""
+        return learn_propensities(self.scenario, self.effort.campaign)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Settings that tuning chose; tunes if that is not done yet."""
+        return tune(
+            self.scenario,
+            lambda: self.model,
+            self.stages,
+            self.needs,
+            tuning=self.effort.tuning,
+            trials=self.effort.trials,
+        )
+
+    @property
+    def file(self) -> Path:
+        """The settings as ``python -m agents.train --practice`` reads them; tunes if need be."""
+        _ = self.settings
+        return self.stages.folder / "practice" / "practice.json"
+
+    def practice(self) -> GreedyPractice:
+        """Tuned practice."""
+        settings = self.settings
+        return GreedyPractice(self.model, **settings)
+
+
+def worlds_with_customers() -> tuple[str, ...]:
+    """Names of the scenarios that ship and are not given as tables."""
+    return tuple(name for name in preset_names() if load_scenario(name).tabular is None)
+
+
+def load_worlds(names: tuple[str, ...]) -> dict[str, Scenario]:
+    """Scenarios by the name or file they were asked for.
+
+    Raises:
+        PolicyError: If one is given as tables (greedy practice knows campaigns, not tables), or
+            two have the same name, so that their results would lie in one place.
+        ScenarioError: If there is no such scenario.
+    """
+    worlds = {name: load_scenario(name) for name in names}
+    if not worlds:
+        raise PolicyError("worlds must name at least one scenario, got none")
+    for name, scenario in worlds.items():
+        if scenario.tabular is not None:
+            raise PolicyError(f"worlds must have customers, got {name!r}, which is given as tables")
+    titles = [scenario.name for scenario in worlds.values()]
+    for name, scenario in worlds.items():
+        if titles.count(scenario.name) > 1:
+            raise PolicyError(f"worlds must differ in name, got {scenario.name!r} twice ({name})")
+    return worlds
