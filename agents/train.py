@@ -44,7 +44,8 @@ class Trained:
 
     Attributes:
         model: The Stable-Baselines3 model.
-        policy: The greedy policy: of the averaged weights, at the look that saw it do best.
+        policy: The greedy policy of the averaged weights, at the newest look that was not clearly
+            worse than the best one.
         curve: The learning curve, of the averaged weights.
         seconds: Wall time of training, watching not counted.
         watched: Numbers of the customers behind the curve, ``(watch_customers,)``.
@@ -85,7 +86,7 @@ def train(
         torch_threads: Threads of torch; results are the same to the bit only for the same number.
         tensorboard: Folder for TensorBoard.
         watch_every: Updates between two points of the learning curve, instead of the recipe's.
-        watch_customers: Held-out customers behind each point, and behind the choice of the best.
+        watch_customers: Held-out customers behind each point, and behind the choice of what is kept.
         observe: ``"everything"`` trains a privileged agent.
         quiet: No progress bar.
         patience: Points of the curve in a row that are no better than the best, after which
@@ -212,9 +213,9 @@ def main(arguments: Arguments) -> None:
         raise
     written = _write(done, scenario, recipe, arguments, out)
     keep.path.unlink(missing_ok=True)
-    best = max(point.value for point in done.curve)
     print(f"{done.curve[-1].steps:,} transitions in {done.seconds:.0f} s", end=", ")
-    print(f"value {best:.2f} {scenario.currency} per watched customer (the best look, kept)")
+    last = done.curve[-1].value
+    print(f"value {last:.2f} {scenario.currency} per watched customer at the last look")
     print(f"wrote {out}/: {', '.join(written)}")
 
 

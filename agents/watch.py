@@ -1,4 +1,4 @@
-"""Watch an agent learn: progress bar, learning curve, averaged weights, the best policy so far."""
+"""Watch an agent learn: progress bar, learning curve, averaged weights, the policy to keep."""
 
 from __future__ import annotations
 
@@ -45,11 +45,13 @@ class CurvePoint:
 
 
 class Watch(BaseCallback):
-    """Decides when the actor learns, averages the weights, and keeps the best policy.
+    """Decides when the actor learns, averages the weights, and which policy is kept.
 
     Customers differ so much that every update is noisy; the exponential moving average of the
-    weights (Polyak averaging) is steadier than the weights themselves. Which moment is best is
-    judged on customers of their own, as the settings of greedy practice are.
+    weights (Polyak averaging) is steadier than the weights themselves. What is kept is
+    the newest policy that is not clearly worse (95 %, paired by customer) than the best look: the
+    highest of several looks that differ by chance alone is no better than the others, and whoever
+    has learned longer is. That is judged on customers of their own, as practice is tuned.
 
     Args:
         scenario: The world.
@@ -92,7 +94,7 @@ class Watch(BaseCallback):
         self.best: AgentPolicy | None = None
         self._averaging = averaging
         self._average: AveragedModel | None = None
-        self._best_value = -np.inf
+        self._top: NDArray[np.float64] | None = None
         self._first_values: NDArray[np.float64] | None = None
         self._level: NDArray[np.float64] | None = None
         self.curve: list[CurvePoint] = []
@@ -150,7 +152,7 @@ class Watch(BaseCallback):
             tree |= {
                 "average": read_module(self._average),
                 "best": read_module(self.best.scores),
-                "best_value": self._best_value,
+                "top": self._top,
                 "first_values": self._first_values,
                 "level": self._level,
             }
@@ -181,7 +183,7 @@ class Watch(BaseCallback):
         write_module(self._average, tree["average"])
         self.best = copy.deepcopy(self._policy())
         write_module(self.best.scores, tree["best"])
-        self._best_value = tree["best_value"]
+        self._top = tree["top"]
         self._first_values, self._level = tree["first_values"], tree["level"]
         self._let_actor_learn(tree["actor_learns"])
 
@@ -231,8 +233,10 @@ class Watch(BaseCallback):
         self._first_values = first
         error = _error(run.value - first)
         value = float(run.value.mean())
-        if value > self._best_value:
-            self._best_value, self.best = value, copy.deepcopy(policy)
+        if self._top is None or value > self._top.mean():
+            self._top = run.value
+        if (run.value - self._top).mean() >= -_error(run.value - self._top):
+            self.best = copy.deepcopy(policy)
         self._count_flat(run.value)
         seconds = begun - self._started - self.watching
         steps = self._before + self.num_timesteps

@@ -32,7 +32,7 @@ Lines across are greedy practice, tuned once for a scenario, with its 95 % inter
 and the myopic oracle, which sees the hidden half. Practice and agents meet the same customers with
 the same luck, so the tables tell smaller differences apart than these intervals suggest.
 
-The tables are of the policy that did best on the watched customers, on others that nothing else
+The tables are of the policy that was kept, on customers that nothing else
 looks at. *Gain* is its difference to tuned practice, paired by customer: the mean over seeds with
 Student's 95 % interval over seeds. A seed *wins* if the 95 % interval over customers of its gain
 lies above 0."""

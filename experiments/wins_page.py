@@ -21,7 +21,7 @@ over customers of the paired difference lies above 0.
 
 **Inside the time**: the interpreter and all imports, reading compiled code from the cache, the
 random campaign and the models of practice learned from it (if the recipe imitates practice),
-imitation, learning, watching held-out customers to choose the best policy, and writing curve and
+imitation, learning, watching held-out customers to choose what is kept, and writing curve and
 weights.
 **Not inside**: choosing the settings of practice (tuned once for a scenario, and given to the
 training as a file), compiling (the first training after a change of sources or versions takes about

@@ -1,6 +1,7 @@
 """Training, weights and export, small enough for every run."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecNormalize
 
 from agents import train as train_module
+from agents import watch as watch_module
 from agents.export import Arguments as ExportArguments
 from agents.export import check_parity, export, sample_observations
 from agents.export import main as export_main
@@ -249,9 +251,34 @@ def test_the_learner_is_wired_as_the_recipe_says(trained, taught):
         assert (n_critic > N_RECORDS) is privileged
 
 
-def test_the_best_look_of_training_is_what_is_kept(taught):
-    value = rollout(taught.policy, SCENARIO, SPLIT.watching(50), SPLIT.seed).value.mean()
-    assert value == max(point.value for point in taught.curve)
+LUCK = np.random.default_rng(0).normal(scale=20.0, size=400)
+"""By how much customers differ, whatever is done."""
+
+
+@pytest.mark.parametrize(
+    ("levels", "own_noise", "kept"),
+    [
+        ((1.0, 3.0, 2.9), 2.0, 2),  # not told from the best: the newer one
+        ((1.0, 3.0, 2.0), 2.0, 1),  # clearly worse
+        ((1.0, 3.0, 2.9), 0.01, 1),  # hardly worse, but clearly
+        ((1.0, 3.0, 2.9, 2.7, 2.5, 2.3), 2.0, 2),  # no slipping away by small steps
+    ],
+)
+def test_the_newest_look_that_is_not_clearly_worse_than_the_best_is_kept(
+    levels, own_noise, kept, monkeypatch
+):
+    noise = np.random.default_rng(1).normal(scale=own_noise, size=(len(levels), 400))
+    noise -= noise.mean(axis=1, keepdims=True)
+    looks = iter(LUCK + np.array(levels)[:, None] + noise)
+    limits: Any = {"before": 0, "alone": 0, "steps": 1, "every": 1, "customers": 400}
+    watch = Watch(SCENARIO, averaging=0.5, quiet=True, **limits)
+    watch.model = train(SCENARIO, RECIPE, watch_customers=2, watch_every=99, quiet=True).model
+    monkeypatch.setattr(watch_module, "rollout", lambda *_: SimpleNamespace(value=next(looks)))
+    monkeypatch.setattr(watch_module, "what_was_seen", lambda run: {"value": run.value.mean()})
+    for number in range(len(levels)):
+        monkeypatch.setattr(watch, "_policy", lambda number=number: number)
+        watch._look()
+    assert watch.best == kept
 
 
 class Moves(BaseCallback):
