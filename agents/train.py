@@ -86,7 +86,7 @@ def train(
         torch_threads: Threads of torch; results are the same to the bit only for the same number.
         tensorboard: Folder for TensorBoard.
         watch_every: Updates between two points of the learning curve, instead of the recipe's.
-        watch_customers: Held-out customers behind each point, and behind the choice of what is kept.
+        watch_customers: Held-out customers behind each point and the choice of what is kept.
         observe: ``"everything"`` trains a privileged agent.
         quiet: No progress bar.
         patience: Points of the curve in a row that are no better than the best, after which
