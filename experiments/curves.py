@@ -27,6 +27,7 @@ from experiments.processes import Processes, side_by_side
 from experiments.stages import Stages, what_runs
 from experiments.steps import ORACLE, PRACTICE, run_folder
 from experiments.trainings import Training, Values, judge, practice_values, train
+from nba_gym.effort import CAMPAIGN, TRIALS, TUNING
 from nba_gym.errors import PolicyError, check_least
 from nba_gym.evaluation import rollout
 from nba_gym.evaluation.split import SPLIT
@@ -57,11 +58,11 @@ class Arguments:
     """held-out customers on which the trained agents are compared with practice"""
     workers: int = max(1, os.cpu_count() or 1)
     """trainings side by side, one torch thread each"""
-    campaign: int = 32_000
+    campaign: int = CAMPAIGN
     """customers in the random campaign that practice learns from"""
-    tuning: int = 12_000
+    tuning: int = TUNING
     """customers on which practice is tuned"""
-    trials: int = 200
+    trials: int = TRIALS
     """settings of practice that are tried at most; it stops earlier when nothing gets better"""
     docs: Path = Path("docs")
     """folder of learning_curves.md, and of curves/ with numbers and figures"""

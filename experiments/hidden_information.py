@@ -29,6 +29,7 @@ from experiments.processes import Processes, side_by_side
 from experiments.stages import Stages, what_runs
 from experiments.steps import run_folder
 from experiments.trainings import Training, judge, practice_values, train
+from nba_gym.effort import CAMPAIGN, TRIALS, TUNING
 from nba_gym.errors import PolicyError, check_least
 from nba_gym.evaluation.card.page import table
 from nba_gym.evaluation.report.figure import readable
@@ -71,11 +72,11 @@ class Arguments:
     """held-out customers"""
     workers: int = Curves.workers
     """trainings side by side, one torch thread each"""
-    campaign: int = 32_000
+    campaign: int = CAMPAIGN
     """customers in the random campaign that practice learns from"""
-    tuning: int = 12_000
+    tuning: int = TUNING
     """customers on which practice is tuned"""
-    trials: int = 200
+    trials: int = TRIALS
     """settings of practice that are tried at most; it stops earlier when nothing gets better"""
     write: bool = False
     """write docs/hidden_information.json and .md as well"""

@@ -23,6 +23,7 @@ from experiments.console import CONSOLE, say
 from experiments.ground import Effort, Ground
 from experiments.stages import Stages, what_runs
 from experiments.steps import ORACLE, PRACTICE, compare_all, fit_retail, run_folder, train_agent
+from nba_gym.effort import CAMPAIGN, TRIALS, TUNING
 from nba_gym.errors import check_least
 from nba_gym.policies import NoContact, Policy
 from nba_gym.scenario import Scenario, load_scenario
@@ -47,11 +48,11 @@ class Arguments:
     """held-out customers"""
     steps: int | None = None
     """transitions to learn from, instead of the recipe's"""
-    campaign: int = 32_000
+    campaign: int = CAMPAIGN
     """customers in the random campaign that practice learns from"""
-    tuning: int = 16_000
+    tuning: int = TUNING
     """customers on which practice is tuned"""
-    trials: int = 200
+    trials: int = TRIALS
     """settings of practice that are tried at most; it stops earlier when nothing gets better"""
     fresh: bool = False
     """begin anew: use nothing that an earlier run has finished"""

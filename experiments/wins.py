@@ -27,6 +27,7 @@ from experiments.stages import Stages, what_runs
 from experiments.steps import run_folder
 from experiments.trainings import Training, judge, practice_values, train
 from experiments.wins_page import PAGE, page, summary
+from nba_gym.effort import CAMPAIGN, TRIALS, TUNING
 from nba_gym.errors import check_least
 from nba_gym.scenario import Scenario, scenario_hash
 
@@ -55,11 +56,11 @@ class Arguments:
     """a win counts if its process took at most so long"""
     customers: int = 100_000
     """held-out customers on which agents are compared with practice"""
-    campaign: int = 32_000
+    campaign: int = CAMPAIGN
     """customers in the random campaign that practice learns from"""
-    tuning: int = 12_000
+    tuning: int = TUNING
     """customers on which practice is tuned, beforehand"""
-    trials: int = 200
+    trials: int = TRIALS
     """settings of practice that are tried at most; it stops earlier when nothing gets better"""
     write: bool = False
     """write docs/wins.json and docs/wins.md as well"""

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from agents.tuning.search import Limits
+from nba_gym.effort import BANDIT, CAMPAIGN, TRIALS
 
 SECONDS = 900.0
 """The budget if nothing is said."""
@@ -48,11 +49,11 @@ class Arguments:
     """customers who judge; a baseline is tuned on them"""
     watched: int = 4_000
     """customers behind the learning curve of each training"""
-    campaign: int = 32_000
+    campaign: int = CAMPAIGN
     """customers of the random campaign that baselines and teachers learn from"""
-    bandit: int = 16_000
+    bandit: int = BANDIT
     """customers that a bandit meets while it learns"""
-    teacher_trials: int = 200
+    teacher_trials: int = TRIALS
     """settings of practice to try at most, for recipes that imitate it"""
     set: tuple[str, ...] = ()
     """changes to the scenario, e.g. leaving.by_loyalty=2.0"""

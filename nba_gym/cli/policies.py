@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nba_gym.cli.common import Name
+from nba_gym.effort import BANDIT, CAMPAIGN, TRIALS, TUNING
 from nba_gym.scenario import load_scenario
 
 
@@ -83,13 +84,13 @@ class Evaluate:
     """policies that differences are taken to"""
     customers: int = 10_000
     """customers of the comparison"""
-    campaign: int = 32_000
+    campaign: int = CAMPAIGN
     """customers of the random campaign that is learned from"""
-    bandit: int = 16_000
+    bandit: int = BANDIT
     """customers that a bandit meets while it learns"""
-    tuning: int = 6_000
+    tuning: int = TUNING
     """customers that policies are tuned on"""
-    trials: int = 160
+    trials: int = TRIALS
     """settings that tuning tries, for each policy"""
     set: tuple[str, ...] = ()
     """changes to the scenario"""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import cast
 
+from nba_gym.effort import BANDIT, CAMPAIGN, TRIALS, TUNING
 from nba_gym.errors import check_least
 from nba_gym.evaluation.interaction import let_learn
 from nba_gym.evaluation.knobs import (
@@ -58,10 +59,10 @@ class Kit:
     """
 
     scenario: Scenario
-    campaign: int = 32_000
-    bandit: int = 16_000
-    tuning: int = 6_000
-    trials: int = 160
+    campaign: int = CAMPAIGN
+    bandit: int = BANDIT
+    tuning: int = TUNING
+    trials: int = TRIALS
     seconds: float = math.inf
     searches: int = 1
     threads: int | None = None

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nba_gym.effort import TRIALS
 from nba_gym.errors import PolicyError, check_least
 from nba_gym.evaluation.rollout import rollout
 from nba_gym.policies.checks import check_customers
@@ -95,7 +96,7 @@ def tune(
     customers: int | NDArray[Any],
     seed: int,
     *,
-    trials: int = 200,
+    trials: int = TRIALS,
     seconds: float = math.inf,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,

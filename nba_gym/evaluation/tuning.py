@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from numpy.typing import NDArray
 
+from nba_gym.effort import CAMPAIGN, TRIALS, TUNING
 from nba_gym.evaluation.knobs import practice_knobs
 from nba_gym.evaluation.rollout import log_campaign
 from nba_gym.evaluation.search import Trial, tune
@@ -19,9 +20,9 @@ from nba_gym.scenario.schema import Scenario
 def learn_practice(
     scenario: Scenario,
     *,
-    campaign: int = 32_000,
-    tuning: int = 12_000,
-    trials: int = 200,
+    campaign: int = CAMPAIGN,
+    tuning: int = TUNING,
+    trials: int = TRIALS,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[GreedyPractice, list[Trial]]:
@@ -52,7 +53,7 @@ def tune_practice(
     customers: int | NDArray[Any],
     seed: int,
     *,
-    trials: int = 200,
+    trials: int = TRIALS,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[GreedyPractice, list[Trial]]:
