@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
@@ -18,6 +19,7 @@ from torch.nn.functional import mse_loss
 from agents.networks import TwoSidedPolicy
 from agents.siblings import less_siblings
 from agents.worlds import copy_places, masks_of
+from nba_gym.errors import PolicyError
 
 FORBIDDEN = -1e8
 """The logit of a forbidden action, as in sb3-contrib."""
@@ -219,7 +221,11 @@ class LeanPPO(MaskablePPO):
                 rows.rewards[t, i] += self.gamma * float(self._values(last))
 
     def train(self) -> None:
-        """Learn from the rollout, as MaskablePPO does."""
+        """Learn from the rollout, as MaskablePPO does.
+
+        Raises:
+            PolicyError: If the weights run away.
+        """
         policy, rows = cast(TwoSidedPolicy, self.policy), cast(Any, self.rollout_buffer)
         policy.set_training_mode(True)
         self._update_learning_rate(policy.optimizer)
@@ -235,7 +241,14 @@ class LeanPPO(MaskablePPO):
                 told.append(about | {"loss": loss.detach()})
             self._n_updates += 1
         for name in told[0]:
-            self.logger.record(f"train/{name}", float(torch.stack([x[name] for x in told]).mean()))
+            mean = float(torch.stack([x[name] for x in told]).mean())
+            if not math.isfinite(mean):
+                raise PolicyError(
+                    "learning_rate must be one with which the network stays finite, got "
+                    f"{policy.optimizer.param_groups[0]['lr']:g}: {name} is {mean} after "
+                    f"{self.num_timesteps:,} transitions"
+                )
+            self.logger.record(f"train/{name}", mean)
         values, returns = rows.worth[:-1].numpy().ravel(), rows.targets.numpy().ravel()
         self.logger.record("train/explained_variance", explained_variance(values, returns))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")

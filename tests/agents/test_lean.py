@@ -14,6 +14,7 @@ from agents.lean import LeanPPO, Rollout
 from agents.networks import TwoSidedPolicy
 from agents.recipe import load_recipe
 from agents.worlds import FiniteJourneys
+from nba_gym.errors import PolicyError
 from nba_gym.records.features import feature_table
 from nba_gym.scenario.load import load_scenario
 from tests.agents.kills import small
@@ -197,3 +198,11 @@ def test_the_critic_alone_leaves_the_actor_as_it_is():
 def test_the_default_recipe_runs_in_the_lean_loop():
     assert isinstance(build(SCENARIO, small("maskable_ppo"), seed=0).model, LeanPPO)
     assert load_recipe("retail").algorithm == "maskable_ppo"
+
+
+def test_weights_that_run_away_end_training_with_one_line():
+    lean, _ = pair()
+    with torch.no_grad():
+        lean.policy.value_net.weight.fill_(float("nan"))
+    with pytest.raises(PolicyError, match=r"learning_rate must be .* value_loss is nan after"):
+        lean.train()

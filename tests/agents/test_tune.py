@@ -181,7 +181,7 @@ def test_a_study_is_over_when_its_processor_time_is_used_up(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": 100_000}, r"budget.steps \(13000000, not 100000\)"),
+        ({"steps": 100_000}, r"budget.steps \(6500000, not 100000\)"),
         ({"seed": 1}, r"seed \(0, not 1\)"),
         ({"only": ("epochs",)}, r"space\.learning_rate"),
         ({"set": ("horizon=9",)}, r"scenario\.hash \(\w+, not \w+\)"),
