@@ -116,9 +116,9 @@ def log_to_stderr() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine())
     for name in ("nba_gym.serving", "uvicorn.error"):
-        logger = logging.getLogger(name)
-        logger.handlers = [handler]
-        logger.propagate = False
+        each = logging.getLogger(name)
+        each.handlers = [handler]
+        each.propagate = False
     logger.setLevel(logging.INFO)
     # what is refused is counted, not logged: a flood of bad requests must not flood the logs
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
