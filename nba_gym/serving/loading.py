@@ -5,40 +5,16 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from nba_gym.errors import BundleError, RequestError
-from nba_gym.scenario.load import load_scenario, scenario_hash
+from nba_gym.scenario.load import scenario_hash
 from nba_gym.scenario.schema import Scenario
-from nba_gym.serving.bundle import OnnxPolicy, file_digest
+from nba_gym.serving.engine import Engine
 from nba_gym.serving.lineup import Lineup, Scorer
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-@dataclass(frozen=True)
-class _Said:
-    scores: NDArray[np.float32]
-    values: NDArray[np.float32]
-
-
-class _Exported:
-    """An exported policy that says probabilities only."""
-
-    def __init__(self, folder: Path) -> None:
-        self._policy = OnnxPolicy(folder)
-        self.card: dict[str, Any] = self._policy.card
-        self.digest = file_digest(folder / "card.json")
-
-    def decide_batch(self, features: NDArray[Any], masks: NDArray[Any]) -> _Said:
-        """Probabilities as scores; nothing is known of values."""
-        scores = self._policy.scores(features, masks)
-        return _Said(scores, np.full(len(scores), np.nan, dtype=np.float32))
 
 
 def load_policy(folder: Path) -> tuple[Scorer, Scenario]:
@@ -47,8 +23,8 @@ def load_policy(folder: Path) -> tuple[Scorer, Scenario]:
     Raises:
         BundleError: If the folder is not what it may be.
     """
-    policy = _Exported(folder)
-    return policy, load_scenario(policy.card["scenario"])
+    engine = Engine(folder)
+    return engine, engine.folder.scenario
 
 
 class Swapper:
