@@ -53,6 +53,10 @@ class Serve:
     """requests that may wait; more are turned away"""
     wait_ms: float = 30.0
     """milliseconds after which a request that still waits is turned away"""
+    connections: int = 512
+    """most connections at a time"""
+    receive_s: float = 10.0
+    """seconds within which a request must have arrived"""
     inference: bool = True
     """let the bare model be asked under /v2"""
     seed: int | None = None
@@ -63,6 +67,7 @@ class Serve:
         from nba_gym.serving.keys import read_keys
         from nba_gym.serving.server import Serving, make_service, serve
         from nba_gym.serving.service import Setup
+        from nba_gym.serving.wire import Limits
 
         serving = Serving(
             host=self.host,
@@ -71,6 +76,7 @@ class Serve:
             hosts=self.hosts,
             rate=self.rate,
             burst=self.burst,
+            limits=Limits(connections=self.connections, receive_s=self.receive_s),
             inference=self.inference,
         )
         serving.check()

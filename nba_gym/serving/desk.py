@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,6 +88,7 @@ class Desk:
 
     Attributes:
         lineup: May be replaced at any time; a batch sees one or the other.
+        counts: Decisions on record since the start, by arm and action.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Desk:
         self.memory = memory
         self.lineup = lineup
         self.stateless = stateless
+        self.counts: Counter[tuple[str, int]] = Counter()
         self._reply = reply
         self._longest_queue, self._longest_wait = longest_queue, longest_wait
         self._waiting: deque[Call] = deque()
@@ -200,6 +202,9 @@ class Desk:
             batch.news.seq = self.log.append(batch.items)[-1]
             batch.news.at = int(time.time())
             self.memory.tell(batch.news)
+            for record, _ in batch.items:
+                if record["kind"] == "decision":
+                    self.counts[record["arm"], record["action"]] += 1
 
     def _answer_some(self, calls: list[Call], batch: _Batch) -> None:
         """Answer calls of which no two are about the same customer or under the same key."""

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from nba_gym.errors import BundleError, RequestError
 from nba_gym.serving.chain import orjson
+from nba_gym.serving.contents import OUTPUTS
 from nba_gym.serving.lineup import Scorer
 from nba_gym.serving.requests import read_object
 
 MOST_ROWS = 1024
 """Customers in one request."""
 _TYPES = {"observations": "FP32", "masks": "INT8"}
+_WIRE = {"float32": "FP32", "int64": "INT64"}
 
 
 def _widths(policy: Scorer) -> dict[str, int]:
@@ -32,8 +34,12 @@ def metadata_of(name: str, policy: Scorer) -> dict[str, Any]:
         {"name": each, "datatype": _TYPES[each], "shape": [-1, widths[each]]} for each in _TYPES
     ]
     outputs = [
-        {"name": "scores", "datatype": "FP32", "shape": [-1, widths["masks"]]},
-        {"name": "value", "datatype": "FP32", "shape": [-1, 1]},
+        {
+            "name": each,
+            "datatype": _WIRE[kind],
+            "shape": [-1, 1 if size == "1" else widths["masks"]],
+        }
+        for each, (kind, size) in OUTPUTS.items()
     ]
     return {
         "name": name,
@@ -64,14 +70,20 @@ def infer(name: str, policy: Scorer, body: bytes) -> bytes:
         )
     except BundleError:
         raise RequestError("masks must allow an action in every row, with ones and zeros") from None
-    outputs = [_tensor("scores", said.scores), _tensor("value", said.values[:, None])]
+    arrays = {
+        "ranking": said.ranking,
+        "scores": said.scores,
+        "probabilities": said.probabilities,
+        "value": said.values[:, None],
+    }
+    outputs = [_tensor(each, OUTPUTS[each][0], arrays[each]) for each in OUTPUTS]
     answer = {"model_name": name, "model_version": policy.digest[:12], "outputs": outputs}
     return orjson.dumps(answer | ({"id": identity} if identity is not None else {}))
 
 
-def _tensor(name: str, values: NDArray[np.float32]) -> dict[str, Any]:
+def _tensor(name: str, kind: str, values: NDArray[Any]) -> dict[str, Any]:
     flat = values.ravel().tolist()
-    return {"name": name, "datatype": "FP32", "shape": list(values.shape), "data": flat}
+    return {"name": name, "datatype": _WIRE[kind], "shape": list(values.shape), "data": flat}
 
 
 def _tensors(inputs: list[Any], widths: dict[str, int]) -> dict[str, NDArray[np.float64]]:

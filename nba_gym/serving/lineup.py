@@ -10,24 +10,11 @@ from numpy.typing import NDArray
 
 from nba_gym.errors import ServiceError
 from nba_gym.serving.choosing import share_of
-
-
-class Scores(Protocol):
-    """What a policy says of some customers."""
-
-    @property
-    def scores(self) -> NDArray[np.float32]:
-        """By action, ``(n, n_actions)``."""
-        ...
-
-    @property
-    def values(self) -> NDArray[np.float32]:
-        """What each customer is expected to be worth from now on, ``(n,)``."""
-        ...
+from nba_gym.serving.engine import Decisions
 
 
 class Scorer(Protocol):
-    """An exported policy that has been verified and loaded."""
+    """An exported policy that has been verified and loaded: an ``Engine``."""
 
     @property
     def digest(self) -> str:
@@ -39,7 +26,7 @@ class Scorer(Protocol):
         """What its folder says about it."""
         ...
 
-    def decide_batch(self, features: NDArray[Any], masks: NDArray[Any]) -> Scores:
+    def decide_batch(self, features: NDArray[Any], masks: NDArray[Any]) -> Decisions:
         """Score every action for every customer."""
         ...
 

@@ -11,7 +11,7 @@ from nba_gym.errors import MissingExtraError
 
 try:
     from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-    from prometheus_client.core import GaugeMetricFamily, Metric
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
     from prometheus_client.registry import Collector
 except ImportError as error:
     raise MissingExtraError("the decision service", "serve") from error
@@ -48,6 +48,12 @@ class _Now(Collector):
             if policy is not None:
                 policies.add_metric([arm, policy.digest], 1.0)
         yield policies
+        decisions = CounterMetricFamily(
+            "nba_decisions", "decisions on record", labels=["arm", "action"]
+        )
+        for (arm, action), count in sorted(desk.counts.copy().items()):
+            decisions.add_metric([arm, desk.decider.catalogue.names[action]], count)
+        yield decisions
 
 
 class Metrics:
@@ -62,9 +68,6 @@ class Metrics:
         self.registry.register(_Now(desk))
         self._requests = Counter(
             "nba_requests", "answers", ["route", "status"], registry=self.registry
-        )
-        self._decisions = Counter(
-            "nba_decisions", "decisions on record", ["arm", "action"], registry=self.registry
         )
         self.seconds = Histogram(
             "nba_decide_seconds",
@@ -84,10 +87,6 @@ class Metrics:
             child = self._requests.labels(route=route, status=str(status))
             self._children[route, status] = child
         child.inc()
-
-    def count_decision(self, arm: str, action: str) -> None:
-        """Count a decision that is on record."""
-        self._decisions.labels(arm=arm, action=action).inc()
 
     def text(self) -> bytes:
         """All numbers in Prometheus' text format."""

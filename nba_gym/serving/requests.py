@@ -116,6 +116,8 @@ class Reader:
         self.columns = event_columns(scenario)
         self._places = {name: i for i, name in enumerate(self.columns)}
         self.ranges = {name: range_of(name, scenario) for name in self.columns}
+        if scenario.pipeline.stages == 0:
+            self.ranges["stage_move"] = (0.0, 0.0, True)
         self._nothing = [-1.0 if name == "need_bought" else 0.0 for name in self.columns]
         self._channels = [channel.name for channel in scenario.channels]
         self._inbound = {
@@ -192,6 +194,8 @@ class Reader:
         for name, value in given.items():
             i = self._places[name]
             row[i] = _number(value, self.ranges[name], where, name)
+        if given.get("purchases") and "need_bought" not in given:
+            _must(f"{where}.need_bought", "be told where something was bought")
         return row
 
     def _birth(self, sent: Any) -> tuple[float, float]:

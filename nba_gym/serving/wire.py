@@ -76,6 +76,7 @@ class Guarded(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._header_bytes = 0
         self._n_headers = 0
+        self._field_bytes = 0
         self._body_bytes = 0
         self._in_header = True
         self._skipping = False
@@ -113,18 +114,20 @@ class Guarded(HttpToolsProtocol):
         """A request begins."""
         super().on_message_begin()
         self._in_header, self._skipping = True, False
-        self._n_headers = self._body_bytes = 0
+        self._n_headers = self._field_bytes = self._body_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the header."""
         self._n_headers += 1
+        self._field_bytes += len(name) + len(value)
         if self._n_headers <= self.limits.headers:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The header is there: begin to answer, or turn away at once."""
         self._in_header, self._header_bytes = False, 0
-        if self._n_headers > self.limits.headers or len(self.url) > self.limits.header_bytes:
+        size = self._field_bytes + len(self.url)
+        if self._n_headers > self.limits.headers or size > self.limits.header_bytes:
             self._refuse(431)
         elif self._announced() > self.limits.body_bytes:
             self._refuse(413)
