@@ -73,6 +73,7 @@ def train(
     patience: int = 0,
     seconds: float = math.inf,
     keep: Keep | None = None,
+    taught_by: Tree | None = None,
     tell: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Trained:
     """Train an agent.
@@ -94,6 +95,8 @@ def train(
         seconds: Processor time to train in, watching not counted; imitation is not cut short.
         keep: Where checkpoints are kept, and whether to go on from one. Whoever goes on ends with
             the same weights, to the bit, as who was never interrupted.
+        taught_by: The settings of the teacher as plain values: nobody goes on from the checkpoint
+            of an agent with another teacher.
         tell: Called after each look at the held-out customers with transitions and numbers by name.
 
     Raises:
@@ -133,6 +136,7 @@ def train(
         "torch_threads": torch_threads,
         "observe": observe,
         "watch": looks,
+        "taught_by": taught_by,
         "versions": versions(),
     }
     session = Session(learner, recipe, watch, seed, keep, about)
@@ -185,8 +189,10 @@ def main(arguments: Arguments) -> None:
     check_teacher(scenario, recipe, arguments.recipe, everything=arguments.everything)
     check_least(0, seed=arguments.seed)
     check_least(1, threads=arguments.threads)
+    taught_by: Tree | None = None
     if arguments.practice is not None:
-        read_settings(arguments.practice)  # a mistake is told before anything is done
+        campaign, chosen = read_settings(arguments.practice)  # a mistake is told at once
+        taught_by = {"campaign": campaign, "chosen": chosen} if recipe.imitate > 0.0 else None
     out = _folder(arguments.out or Path("runs") / _folder_name(arguments, scenario))
     keep = Keep(out / "checkpoint.safetensors", arguments.checkpoint_seconds, arguments.resume)
     if arguments.resume and not keep.path.exists():
@@ -203,6 +209,7 @@ def main(arguments: Arguments) -> None:
                 observe="everything" if arguments.everything else "records",
                 patience=arguments.patience,
                 keep=keep,
+                taught_by=taught_by,
                 tell=tell,
             )
     except KeyboardInterrupt:

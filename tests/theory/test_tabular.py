@@ -107,6 +107,22 @@ def test_whittle_indices_of_the_restart_problem_are_the_published_ones():
     np.testing.assert_allclose(np.round(found, 3), [-0.9, -0.729, -0.509, -0.259, 0.01])
 
 
+def test_a_world_in_the_place_of_its_tables_is_refused_with_where_they_are():
+    world, said = (
+        cast(Any, load_scenario("mailing")),
+        r"got Scenario; .*problem_of.*enumerate_world",
+    )
+    for ask in (
+        solve,
+        whittle_indices,
+        partial(evaluate, policy=[0]),
+        partial(regret, policy=[0]),
+        partial(schedule, horizon=3),
+    ):
+        with pytest.raises(PolicyError, match=said):
+            ask(world)
+
+
 # --- against other ways to the same number ---------------------------------------------------
 
 
