@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -18,7 +19,7 @@ from nba_gym.tabular import (
     recency_mailing,
     tabular_problem,
 )
-from nba_gym.truth import MyopicOracle, evaluate, regret, solve, whittle_indices
+from nba_gym.truth import MyopicOracle, evaluate, regret, schedule, solve, whittle_indices
 
 
 class ByState:
