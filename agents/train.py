@@ -29,6 +29,7 @@ from agents.files import whole_file
 from agents.keeper import Keep, versions
 from agents.policy import AgentPolicy
 from agents.recipe import Recipe, load_recipe
+from agents.rewards import Reward
 from agents.session import Session, Teacher
 from agents.teacher import read_settings, tune_now, tuned_before
 from agents.watch import CurvePoint, Watch
@@ -75,6 +76,7 @@ def train(
     keep: Keep | None = None,
     taught_by: Tree | None = None,
     tell: Callable[[int, dict[str, float]], None] | None = None,
+    reward: Reward | None = None,
 ) -> Trained:
     """Train an agent.
 
@@ -98,6 +100,8 @@ def train(
         taught_by: The settings of the teacher as plain values: nobody goes on from the checkpoint
             of an agent with another teacher.
         tell: Called after each look at the held-out customers with transitions and numbers by name.
+        reward: What a period is worth to the agent, and a customer in the learning curve; profit if
+            not given.
 
     Raises:
         PolicyError: If the recipe imitates and there is no teacher, or a privileged agent is to
@@ -115,7 +119,8 @@ def train(
     check_least(1, threads=torch_threads, watch_every=every)
     check_least(2, watch_customers=watch_customers)
     torch.set_num_threads(torch_threads)
-    learner = build(scenario, recipe, seed=seed, observe=observe, tensorboard=tensorboard)
+    where = {"observe": observe, "tensorboard": tensorboard, "reward": reward}
+    learner = build(scenario, recipe, seed=seed, **where)
     looks = {"every": every, "customers": watch_customers, "patience": patience}
     watch = Watch(
         scenario,
@@ -127,6 +132,7 @@ def train(
         observe=observe,
         seconds=seconds,
         tell=tell,
+        reward=reward,
         **looks,
     )
     about: Tree = {
@@ -137,6 +143,7 @@ def train(
         "observe": observe,
         "watch": looks,
         "taught_by": taught_by,
+        "reward": None if reward is None else vars(reward),
         "versions": versions(),
     }
     session = Session(learner, recipe, watch, seed, keep, about)

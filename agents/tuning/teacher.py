@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agents.tuning.baseline import TrialsOnDisk
 from agents.tuning.record import write_json
+from agents.tuning.trials_on_disk import TrialsOnDisk
 from nba_gym.effort import Effort
 from nba_gym.evaluation.kit import Kit
 from nba_gym.policies import GreedyPractice
