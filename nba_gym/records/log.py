@@ -111,7 +111,7 @@ def check_log(log: EventLog, scenario: Scenario) -> None:
                 f"{what} must have shape {shape} in {scenario.name}, got {values.shape}"
             )
         for i, name in enumerate(names):
-            low, high, whole = _range_of(name, scenario)
+            low, high, whole = range_of(name, scenario)
             column = values[..., i]
             wrong = ~np.isfinite(column) | (column < low) | (column > high)
             wrong |= whole & (column != np.rint(column))
@@ -145,7 +145,7 @@ def _check_stages(log: EventLog, scenario: Scenario) -> None:
         stage = advance(stage, moves[t], closed[t])
 
 
-def _range_of(name: str, scenario: Scenario) -> tuple[float, float, bool]:
+def range_of(name: str, scenario: Scenario) -> tuple[float, float, bool]:
     """Lowest and highest value of a column, and whether it holds whole numbers."""
     most = float(np.finfo(np.float32).max)
     ranges = {
