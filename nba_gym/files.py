@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path) -> Generator[Path]:
     """A draft to write to, beside ``path``; becomes ``path`` if the block ends without an error.
 
     The draft is on the disk before it gets its name, and the name before the block is left. A draft

@@ -14,7 +14,7 @@ from nba_gym.records.events import BIRTH_EVENTS, event_columns
 from nba_gym.records.log import range_of
 from nba_gym.scenario.schema import Scenario
 
-KINDS = (np.int8, np.uint8, np.uint16, np.uint32)
+KINDS = (np.uint8, np.int8, np.uint16, np.uint32)
 """Whole numbers, the smallest first."""
 SINGLE = ("reading", "reading_loyalty")
 """Events that are numbers in single precision; other fractions are money, in double."""

@@ -91,8 +91,9 @@ class Sums:
 
     def add(self, other: Sums) -> None:
         """Count other customers, too."""
+        more = other.arrays()
         for name, array in self.arrays().items():
-            array += getattr(other, name)
+            array[...] += more[name]
 
 
 def group_names(scenario: Scenario) -> list[str]:

@@ -19,7 +19,7 @@ from nba_gym.records.sums import Counter, Sums
 from nba_gym.scenario.schema import Scenario
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Raised inside a part that is given up because the run is stopped."""
 
 
@@ -65,7 +65,7 @@ class Batch:
             events: Keeps what happened, if anything does.
 
         Raises:
-            Stopped: If the run was stopped meanwhile.
+            StoppedError: If the run was stopped meanwhile.
         """
         population = self._begin(customers)
         generator = np.random.default_rng([self._seed, int(customers[0])])
@@ -77,7 +77,7 @@ class Batch:
             events.begin(customers, birth_records(population))
         for t in range(self._periods):
             if self._stop.is_set():
-                raise Stopped
+                raise StoppedError
             alive[0] = alive[1]
             actions = decide(self._policy, population, self._seed, t, generator)
             out = population.step(actions, kernel.DISABLED)

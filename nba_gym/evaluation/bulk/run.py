@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.compiled import source_digest
 from nba_gym.errors import PolicyError, check_least
-from nba_gym.evaluation.bulk.live import Batch, Stopped
+from nba_gym.evaluation.bulk.live import Batch, StoppedError
 from nba_gym.evaluation.bulk.store import Store
 from nba_gym.evaluation.bulk.totals import Totals
 from nba_gym.policies.checks import check_policy, check_world
@@ -187,7 +187,7 @@ class _Run:
                 while waiting:
                     finished, waiting = wait(waiting, GLANCE, FIRST_COMPLETED)
                     for future in finished:
-                        cast(Future[None], future).result()
+                        future.result()
                     self._tell(done + math.floor(sum(self._lived.values()) / self._periods))
             finally:
                 self._stop.set()
@@ -200,7 +200,7 @@ class _Run:
     def _do(self, part: int) -> None:
         """One part, from birth to its files."""
         if self._stop.is_set():
-            raise Stopped
+            raise StoppedError
         scenario, periods, numbers = self._scenario, self._periods, self._bulk.numbers(part)
         files, sums = self._store.files(part), Sums.nobody(scenario, periods)
         events = EventPart(scenario, len(numbers), periods) if self._bulk.events else None

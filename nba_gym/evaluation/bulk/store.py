@@ -57,7 +57,7 @@ class Store:
             raise DataError(f"out must be a folder, got the file {str(folder)!r}")
         if card.is_file() and fresh:
             self._clear()
-        if card.is_file():
+        elif card.is_file():
             self._check_same(identity, card)
         elif folder.exists() and any(folder.iterdir()):
             raise DataError(f"out must be an empty folder or a simulation's, got {str(folder)!r}")
@@ -91,12 +91,6 @@ class Store:
                 path.unlink()
         for name in ("totals.parquet", "summary.json", CARD):
             (self.folder / name).unlink(missing_ok=True)
-        for name in ("totals", "births", "events"):
-            left = self.folder / name
-            if left.is_dir() and not any(left.iterdir()):
-                left.rmdir()
-        if any(self.folder.iterdir()):
-            (self.folder / CARD).write_text("{}")
 
     def files(self, part: int) -> dict[str, Path]:
         """Files of a part by what they hold, in the order in which they are written."""

@@ -39,8 +39,9 @@ class Totals:
         """One row a period and persona: people, events, money (not discounted), actions."""
         scenario, sums, names = self.scenario, self.sums, group_names(self.scenario)
         periods, groups = sums.alive.shape
+        numbers: Integers = np.arange(periods, dtype=np.int64)
         columns: dict[str, Any] = {
-            "period": np.repeat(np.arange(periods), groups),
+            "period": np.repeat(numbers, groups),
             "persona": names * periods,
             "customers": np.tile(sums.customers, periods),
             "alive": sums.alive.reshape(-1),
