@@ -1,4 +1,4 @@
-"""Write a trained policy as a folder that needs no torch: ``policy.onnx`` and ``card.json``.
+"""Write a trained policy as a folder that needs no torch: ``python -m agents.export runs/x``.
 
 Normalisation of the observation and the mask are inside the graph; the folder is the whole
 interface between training and serving. Parity of the written file with the network in memory is
@@ -7,14 +7,7 @@ proven on many observations before the folder counts as written.
 
 from __future__ import annotations
 
-import json
-import logging
-import shutil
-import tempfile
-import warnings
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -22,37 +15,102 @@ import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
+from torch import nn
 
 import nba_gym
-from agents.policy import AgentPolicy
-from nba_gym.customer import kernel
+from agents.policy import ActionScores, AgentPolicy
 from nba_gym.customer.populate import populate
 from nba_gym.errors import BundleError
-from nba_gym.evaluation.split import SPLIT
-from nba_gym.policies import UniformRandom
+from nba_gym.export import Parity, write_folder
+from nba_gym.export.draft import Draft
+from nba_gym.export.sample import CUSTOMERS
+from nba_gym.export.write import PARITY_ROWS
 from nba_gym.scenario import Scenario
-from nba_gym.scenario.load import scenario_hash
-from nba_gym.serving.bundle import FORMAT, OnnxPolicy, file_digest
+from nba_gym.serving.contents import FORBIDDEN
 
-PARITY_ROWS = 100_000
-TOLERANCE = 1e-5
+_BENDS = {
+    "ELU": "Elu",
+    "LeakyReLU": "LeakyRelu",
+    "ReLU": "Relu",
+    "Sigmoid": "Sigmoid",
+    "Softplus": "Softplus",
+    "Tanh": "Tanh",
+}
+"""What may stand between two layers, and its operator."""
+_NOTHING = ("Identity", "Flatten", "Dropout")
+"""Layers that change nothing in a policy that acts."""
 
 
-@dataclass(frozen=True)
-class Parity:
-    """How the exported file compares with the network in memory.
+class Network:
+    """A network of ``agents.policy`` as something to export.
 
-    Attributes:
-        rows: Observations compared.
-        largest_difference: Largest absolute difference of a probability.
-        other_actions: Rows whose chosen action differs.
-        ties: Of these, rows in which the two actions are equally likely within the tolerance.
+    Args:
+        policy: A trained agent that sees records only and remembers nothing.
+        recipe: Settings of training, for the card.
+        seed: Seed of training, for the card.
+
+    Raises:
+        BundleError: If the policy is privileged or remembers.
     """
 
-    rows: int
-    largest_difference: float
-    other_actions: int
-    ties: int
+    scores_are = "logits of the network, or the worth of each action where it learned values"
+
+    def __init__(self, policy: AgentPolicy, recipe: dict[str, Any], seed: int) -> None:
+        if policy.observe != "records":
+            raise BundleError(
+                "a policy to be served must see the records only, got one that sees "
+                f"{policy.observe}"
+            )
+        if policy.remembers or not isinstance(policy.scores, ActionScores):
+            raise BundleError(
+                "a policy to be served must choose by the present observation alone, got one of "
+                f"{policy.algorithm} that remembers (history {policy.history})"
+            )
+        self.policy, self.scores = policy, policy.scores
+        self.training = {"algorithm": policy.algorithm, "seed": seed, "recipe": recipe}
+
+    def draw(self, draft: Draft) -> tuple[str, str]:
+        """Normalise, then the layers."""
+        scores = self.scores
+        at = draft.add("Sub", draft.observations, draft.constant(scores.mean.numpy()))
+        at = draft.add("Div", at, draft.constant(scores.std.numpy()))
+        at = draft.add("Clip", at, draft.constant(-scores.clip), draft.constant(scores.clip))
+        for layer in (*_leaves(scores.actor), *_leaves(scores.head)):
+            at = _draw_layer(draft, at, layer)
+        return at, ""
+
+    def answer(
+        self, observations: NDArray[np.float32], masks: NDArray[Any]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits and probabilities of torch."""
+        with torch.inference_mode():
+            logits = self.scores.logits(torch.from_numpy(observations)).numpy()
+        low = np.float32(FORBIDDEN)
+        return np.where(masks > 0, logits, low), self.policy.probabilities_of(observations, masks)
+
+
+def _leaves(module: nn.Module) -> list[nn.Module]:
+    """Layers one after the other; only plain sequences are taken apart."""
+    if isinstance(module, nn.Sequential):
+        return [leaf for part in module for leaf in _leaves(part)]
+    return [module]
+
+
+def _draw_layer(draft: Draft, at: str, layer: nn.Module) -> str:
+    name = type(layer).__name__
+    if isinstance(layer, nn.Linear):
+        bias = layer.bias if layer.bias is not None else torch.zeros(layer.out_features)
+        weights = layer.weight.detach().numpy().T
+        return draft.linear(at, (weights, bias.detach().numpy()))
+    if name in _NOTHING:
+        return at
+    if name not in _BENDS:
+        known = ", ".join(["Linear", *_BENDS, *_NOTHING])
+        raise BundleError(f"layers of a policy to be served must be of {known}, got {name}")
+    steepness = {"ELU": "alpha", "LeakyReLU": "negative_slope"}.get(name)
+    if steepness is None:
+        return draft.add(_BENDS[name], at)
+    return draft.add(_BENDS[name], at, alpha=float(getattr(layer, steepness)))
 
 
 def export(
@@ -63,144 +121,29 @@ def export(
     recipe: dict[str, Any] | None = None,
     seed: int = 0,
     rows: int = PARITY_ROWS,
+    customers: int = CUSTOMERS,
+    evaluation: dict[str, Any] | None = None,
 ) -> Parity:
-    """Write the policy folder and prove parity.
+    """Write the policy folder and prove parity; see ``nba_gym.export.write_folder``.
 
     Args:
         policy: A trained agent that sees records only.
         scenario: The world it was trained in.
-        folder: Where to write; replaced as a whole, or left as it was.
+        folder: Where to write; an older policy folder is replaced as a whole, or left as it was.
         recipe: Settings of training, for the card.
         seed: Seed of training, for the card.
         rows: Observations on which parity is proven.
+        customers: Customers from whose journeys the value is learned.
+        evaluation: Outcome of a comparison, for the card (``nba_gym.export.evaluation_of``).
 
     Raises:
         BundleError: If the policy is privileged or remembers, or the exported file does not agree
             with it.
     """
-    if policy.observe != "records":
-        raise BundleError(
-            f"a policy to be served must see the records only, got one that sees {policy.observe}"
-        )
-    if policy.remembers:
-        raise BundleError(
-            "a policy to be served must choose by the present observation alone, got one of "
-            f"{policy.algorithm} that remembers (history {policy.history})"
-        )
-    observations, masks = sample_observations(scenario, rows)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        _write_graph(policy, draft / "policy.onnx", observations[:2], masks[:2])
-        card = _card(policy, scenario, draft / "policy.onnx", recipe or {}, seed)
-        (draft / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-        parity = check_parity(policy, OnnxPolicy(draft), observations, masks)
-        card["parity"] = vars(parity)
-        (draft / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-        if folder.exists():
-            shutil.rmtree(folder)
-        draft.chmod(0o755)  # mkdtemp keeps others out; a policy folder is there to be read
-        draft.replace(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return parity
-
-
-def sample_observations(
-    scenario: Scenario, rows: int
-) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
-    """Observations and masks from all stages of journeys under a random policy, ``rows`` each."""
-    n = -(-rows // scenario.horizon)
-    population = populate(scenario, n)
-    seeds = np.full(n, SPLIT.seed, dtype=np.uint64)
-    population.begin(np.ones(n, dtype=np.bool_), seeds, SPLIT.watching(n))
-    generator = np.random.default_rng(SPLIT.seed)
-    acting = UniformRandom()
-    kept: list[tuple[NDArray[np.float32], NDArray[np.int8]]] = []
-    for _ in range(scenario.horizon):
-        out = population.out
-        kept.append((out.observations.copy(), out.masks.copy()))
-        population.step(acting.act(out.observations, out.masks, generator), kernel.DISABLED)
-    observations = np.concatenate([x for x, _ in kept])[:rows]
-    return observations, np.concatenate([mask for _, mask in kept])[:rows]
-
-
-def check_parity(
-    policy: AgentPolicy,
-    exported: OnnxPolicy,
-    observations: NDArray[np.float32],
-    masks: NDArray[np.int8],
-) -> Parity:
-    """Compare probabilities and choices row by row.
-
-    Raises:
-        BundleError: If a probability differs by more than the tolerance, a forbidden action has a
-            chance, or a choice differs that is not a tie.
-    """
-    ours = policy.probabilities_of(observations, masks)
-    theirs = exported.scores(observations, masks)
-    largest = float(np.max(np.abs(ours - theirs)))
-    mine, other = ours.argmax(axis=1), theirs.argmax(axis=1)
-    differ = np.flatnonzero(mine != other)
-    ties = int(np.sum(np.abs(ours[differ, mine[differ]] - ours[differ, other[differ]]) < TOLERANCE))
-    if largest > TOLERANCE:
-        raise BundleError(f"probabilities must agree within {TOLERANCE:g}, got {largest:g}")
-    if np.any(theirs[masks == 0] > 0.0):
-        raise BundleError("forbidden actions must have probability 0, got more in policy.onnx")
-    if len(differ) > ties:
-        raise BundleError(f"choices must agree but for ties, got {len(differ) - ties} others")
-    return Parity(len(observations), largest, len(differ), ties)
-
-
-def _write_graph(
-    policy: AgentPolicy, path: Path, observations: NDArray[np.float32], masks: NDArray[np.int8]
-) -> None:
-    rows = torch.export.Dim("rows", min=1)
-    # the exporter says which operators of packages we do not have it leaves out; nobody asked
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-        warnings.filterwarnings("ignore", message=".*axis name: rows will not be used.*")
-        torch.onnx.export(
-            policy.scores,
-            (torch.from_numpy(observations), torch.from_numpy(masks)),
-            str(path),
-            input_names=["observations", "masks"],
-            output_names=["probabilities"],
-            dynamic_shapes={"observations": {0: rows}, "masks": {0: rows}},
-            external_data=False,
-            dynamo=True,
-            verbose=False,
-        )
-
-
-def _card(
-    policy: AgentPolicy, scenario: Scenario, graph: Path, recipe: dict[str, Any], seed: int
-) -> dict[str, Any]:
-    population = populate(scenario, 1)
-    return {
-        "format": FORMAT,
-        "scenario": scenario.name,
-        "scenario_hash": scenario_hash(scenario),
-        "scenario_version": scenario.version,
-        "observe": "records",
-        "features": [
-            {"name": f.name, "low": f.low, "high": f.high, "unit": f.unit, "meaning": f.meaning}
-            for f in population.features
-        ],
-        "actions": [
-            {"name": a.name, "kind": a.kind, "channel": a.channel} for a in scenario.actions
-        ],
-        "graph": {
-            "file": graph.name,
-            "sha256": file_digest(graph),
-            "inputs": {"observations": "float32 (rows, features)", "masks": "int8 (rows, actions)"},
-            "outputs": {"probabilities": "float32 (rows, actions)"},
-        },
-        "training": {"algorithm": policy.algorithm, "seed": seed, "recipe": recipe},
-        "versions": {p: metadata.version(p) for p in ("nba_gym", "torch", "onnx", "sb3-contrib")},
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    source = Network(policy, recipe or {}, seed)
+    return write_folder(
+        source, scenario, folder, rows=rows, customers=customers, evaluation=evaluation
+    )
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,11 @@ class ActionScores(Normal):
 
     def forward(self, observations: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Probabilities, ``(n, n_actions)``; forbidden actions get exactly 0."""
-        return _probabilities(self.head(self.actor(self.normal(observations))), masks)
+        return _probabilities(self.logits(observations), masks)
+
+    def logits(self, observations: torch.Tensor) -> torch.Tensor:
+        """What the network says of every action, ``(n, n_actions)``, whatever is allowed."""
+        return self.head(self.actor(self.normal(observations)))
 
 
 class RecurrentScores(Normal):

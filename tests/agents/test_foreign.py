@@ -14,7 +14,7 @@ from agents.foreign import load_sb3
 from nba_gym.envs.stable_baselines import JourneyVecEnv
 from nba_gym.errors import BundleError, PolicyError
 from nba_gym.scenario.load import load_scenario
-from nba_gym.serving import OnnxPolicy
+from nba_gym.serving import Engine
 
 SCENARIO = load_scenario("control")
 
@@ -85,7 +85,7 @@ def test_a_trusted_model_becomes_a_policy_folder(tmp_path):
     *_, path, normaliser = saved(MaskablePPO, tmp_path, n_steps=8)
     folder = tmp_path / "policy"
     main(Arguments(folder, "control", sb3=path, normaliser=normaliser, trust=True))
-    assert OnnxPolicy(folder).card["training"]["algorithm"] == "MaskablePPO"
+    assert Engine(folder).card["training"]["algorithm"] == "MaskablePPO"
 
 
 def test_one_of_weights_and_model_must_be_named(tmp_path):

@@ -23,7 +23,7 @@ from nba_gym.errors import BundleError
 from nba_gym.evaluation import rollout
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.scenario.load import load_scenario
-from nba_gym.serving import OnnxPolicy
+from nba_gym.serving import Engine
 from tests.agents.kills import NAMES, small
 from tests.agents.learners import N_RECORDS, SCENARIO, built
 
@@ -100,8 +100,8 @@ def test_the_same_policy_is_the_same_file(tmp_path):
 
 def test_a_policy_of_values_is_exported_with_parity(tmp_path):
     policy = policy_of(built("dqn", dueling=True).model)
-    export(policy, SCENARIO, tmp_path / "policy", rows=2_000)
-    served = OnnxPolicy(tmp_path / "policy")
+    export(policy, SCENARIO, tmp_path / "policy", rows=2_000, customers=50)
+    served = Engine(tmp_path / "policy")
     assert served.card["training"]["algorithm"] == "MaskedDQN"
     one, other = (rollout(each, SCENARIO, 30, 1).value for each in (policy, served))
     assert np.array_equal(one, other)

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from agents import train as train_module
 from agents import watch as watch_module
 from agents.export import Arguments as ExportArguments
-from agents.export import check_parity, export, sample_observations
+from agents.export import Network, export
 from agents.export import main as export_main
 from agents.imitation import Imitation
 from agents.networks import TwoSidedPolicy
@@ -27,10 +27,11 @@ from agents.worlds import FiniteJourneys
 from nba_gym.errors import BundleError, PolicyError
 from nba_gym.evaluation import record_journeys, rollout
 from nba_gym.evaluation.split import SPLIT
+from nba_gym.export import check_parity, sample_observations
 from nba_gym.policies import NoContact
 from nba_gym.records.features import feature_table
 from nba_gym.scenario.load import load_scenario
-from nba_gym.serving import OnnxPolicy
+from nba_gym.serving import Engine
 
 SCENARIO = load_scenario("control")
 N_RECORDS = len(feature_table(SCENARIO))
@@ -66,7 +67,7 @@ def trained():
 @pytest.fixture(scope="module")
 def folder(trained, tmp_path_factory):
     where = tmp_path_factory.mktemp("export") / "policy"
-    export(trained.policy, SCENARIO, where, rows=2_000)
+    export(trained.policy, SCENARIO, where, rows=2_000, customers=50)
     return where
 
 
@@ -92,7 +93,8 @@ def test_the_curve_runs_from_nothing_to_all_steps(trained):
 
 def test_the_exported_policy_is_the_trained_one(trained, folder):
     observations, masks = sample_observations(SCENARIO, 2_000)
-    parity = check_parity(trained.policy, OnnxPolicy(folder), observations, masks)
+    source = Network(trained.policy, {}, 0)
+    parity = check_parity(source, Engine(folder, trial=False), observations, masks)
     assert parity.rows == 2_000
     assert parity.largest_difference < 1e-5
     card = json.loads((folder / "card.json").read_text())
@@ -118,7 +120,7 @@ def test_parity_notices_another_network(trained, folder):
     observations, masks = sample_observations(SCENARIO, 500)
     other = train(SCENARIO, RECIPE, seed=2, watch_customers=50, watch_every=9, quiet=True)
     with pytest.raises(BundleError, match="agree"):
-        check_parity(other.policy, OnnxPolicy(folder), observations, masks)
+        check_parity(Network(other.policy, {}, 2), Engine(folder, trial=False), observations, masks)
 
 
 def test_weights_come_back_as_they_were_saved(trained, tmp_path):
@@ -129,32 +131,6 @@ def test_weights_come_back_as_they_were_saved(trained, tmp_path):
         again.probabilities_of(observations, masks),
         trained.policy.probabilities_of(observations, masks),
     )
-
-
-def test_a_damaged_folder_is_refused_by_name(folder, tmp_path):
-    with pytest.raises(BundleError, match=r"card\.json"):
-        OnnxPolicy(tmp_path)
-    card = json.loads((folder / "card.json").read_text())
-    (tmp_path / "card.json").write_text(json.dumps(card | {"format": "other"}))
-    with pytest.raises(BundleError, match="format"):
-        OnnxPolicy(tmp_path)
-    (tmp_path / "card.json").write_text(json.dumps(card))
-    (tmp_path / "policy.onnx").write_bytes(b"something else")
-    with pytest.raises(BundleError, match="digest"):
-        OnnxPolicy(tmp_path)
-
-
-def test_the_exported_policy_refuses_what_is_not_an_observation(folder):
-    policy = OnnxPolicy(folder)
-    n_features, n_actions = len(policy.card["features"]), len(policy.card["actions"])
-    x, masks = np.zeros((2, n_features), np.float32), np.ones((2, n_actions), np.int8)
-    with pytest.raises(BundleError, match="observations must have shape"):
-        policy.scores(x[:, :-1], masks)
-    with pytest.raises(BundleError, match="masks must have shape"):
-        policy.scores(x, masks[:1])
-    x[1, 0] = np.nan
-    with pytest.raises(BundleError, match=r"observations\[1\]\.tenure must be finite"):
-        policy.scores(x, masks)
 
 
 def test_numbers_that_cannot_be_are_refused_by_name():
