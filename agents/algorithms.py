@@ -23,6 +23,7 @@ from agents.recipe import (
     RecurrentPPORecipe,
 )
 from agents.recurrent import MaskedLstmPolicy
+from agents.rewards import Earn, Reward
 from agents.values import DuelingPolicy, MaskedDQN, MaskedQRDQN, MaskedReplayBuffer
 from agents.worlds import FiniteJourneys, ShowHistory, ShowMasks
 from nba_gym.customer.populate import populate
@@ -80,6 +81,7 @@ def build(
     seed: int,
     observe: str = "records",
     tensorboard: Path | None = None,
+    reward: Reward | None = None,
 ) -> Learner:
     """The learner that a recipe asks for.
 
@@ -89,15 +91,17 @@ def build(
         seed: Seed of initialisation, exploration and minibatches, and of the training world.
         observe: ``"everything"`` for a privileged agent.
         tensorboard: Folder for TensorBoard.
+        reward: What a period is worth to the agent; profit if not given.
     """
     n_seen = len(populate(scenario, 1).features)
     shown: Any = "everything" if recipe.privileged_critic else observe
-    raw = FiniteJourneys(recipe.customers, scenario, observe=shown, threads=1, stagger=True)
+    own = {"observe": shown, "threads": 1, "record": reward is not None}
+    raw = FiniteJourneys(recipe.customers, scenario, stagger=True, **own)
     if observe != "records":
         n_seen = len(raw.env.features.names)
-    rows: VecEnv = raw
+    rows: VecEnv = raw if reward is None else Earn(raw, reward)
     if recipe.history > 1:
-        rows, n_seen = ShowHistory(raw, n_seen, recipe.history), n_seen * recipe.history
+        rows, n_seen = ShowHistory(rows, n_seen, recipe.history), n_seen * recipe.history
     envs = VecNormalize(rows, gamma=scenario.discount, clip_obs=10.0)
     common: dict[str, Any] = {
         "learning_rate": lambda left: recipe.learning_rate * (0.1 + 0.9 * left),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
@@ -170,19 +171,33 @@ def load_recipe(scenario: str, name: str = "maskable_ppo") -> Recipe:
     own = table.get(scenario)
     own = own if isinstance(own, dict) else {}
     values = {key: value for key, value in table.items() if not isinstance(value, dict)} | own
+    return recipe_of(values, path.name)
+
+
+def recipe_of(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
+    """A recipe from what ``Recipe.as_dict`` told, or a file says.
+
+    Args:
+        values: The algorithm and all its settings.
+        where: What errors name.
+
+    Raises:
+        PolicyError: If there is no such algorithm, or a setting is unknown, missing or impossible.
+    """
+    values = dict(values)
     algorithm = str(values.pop("algorithm", ""))
     if algorithm not in RECIPES:
         hint = nearest(algorithm, RECIPES)
-        raise PolicyError(f"{path.name}: algorithm must be a known one, got {algorithm!r}{hint}")
+        raise PolicyError(f"{where}: algorithm must be a known one, got {algorithm!r}{hint}")
     kind = RECIPES[algorithm]
-    _check_known(values, kind, path.name)
+    _check_known(values, kind, where)
     missing = {setting.name for setting in fields(kind)} - set(values)
     if missing:
-        raise PolicyError(f"{path.name}: {min(missing)} must be given")
+        raise PolicyError(f"{where}: {min(missing)} must be given")
     try:
         return kind(**{key: _tupled(value) for key, value in values.items()})
     except PolicyError as error:
-        raise PolicyError(f"{path.name}: {error}") from None
+        raise PolicyError(f"{where}: {error}") from None
 
 
 def _tupled(value: Any) -> Any:

@@ -29,6 +29,7 @@ from agents.files import whole_file
 from agents.keeper import Keep, versions
 from agents.policy import AgentPolicy
 from agents.recipe import Recipe, load_recipe
+from agents.rewards import Reward
 from agents.session import Session, Teacher
 from agents.teacher import read_settings, tune_now, tuned_before
 from agents.watch import CurvePoint, Watch
@@ -73,7 +74,9 @@ def train(
     patience: int = 0,
     seconds: float = math.inf,
     keep: Keep | None = None,
+    taught_by: Tree | None = None,
     tell: Callable[[int, dict[str, float]], None] | None = None,
+    reward: Reward | None = None,
 ) -> Trained:
     """Train an agent.
 
@@ -94,7 +97,11 @@ def train(
         seconds: Processor time to train in, watching not counted; imitation is not cut short.
         keep: Where checkpoints are kept, and whether to go on from one. Whoever goes on ends with
             the same weights, to the bit, as who was never interrupted.
+        taught_by: The settings of the teacher as plain values: nobody goes on from the checkpoint
+            of an agent with another teacher.
         tell: Called after each look at the held-out customers with transitions and numbers by name.
+        reward: What a period is worth to the agent, and a customer in the learning curve; profit if
+            not given.
 
     Raises:
         PolicyError: If the recipe imitates and there is no teacher, or a privileged agent is to
@@ -112,7 +119,8 @@ def train(
     check_least(1, threads=torch_threads, watch_every=every)
     check_least(2, watch_customers=watch_customers)
     torch.set_num_threads(torch_threads)
-    learner = build(scenario, recipe, seed=seed, observe=observe, tensorboard=tensorboard)
+    where = {"observe": observe, "tensorboard": tensorboard, "reward": reward}
+    learner = build(scenario, recipe, seed=seed, **where)
     looks = {"every": every, "customers": watch_customers, "patience": patience}
     watch = Watch(
         scenario,
@@ -124,6 +132,7 @@ def train(
         observe=observe,
         seconds=seconds,
         tell=tell,
+        reward=reward,
         **looks,
     )
     about: Tree = {
@@ -133,6 +142,8 @@ def train(
         "torch_threads": torch_threads,
         "observe": observe,
         "watch": looks,
+        "taught_by": taught_by,
+        "reward": None if reward is None else vars(reward),
         "versions": versions(),
     }
     session = Session(learner, recipe, watch, seed, keep, about)
@@ -185,8 +196,10 @@ def main(arguments: Arguments) -> None:
     check_teacher(scenario, recipe, arguments.recipe, everything=arguments.everything)
     check_least(0, seed=arguments.seed)
     check_least(1, threads=arguments.threads)
+    taught_by: Tree | None = None
     if arguments.practice is not None:
-        read_settings(arguments.practice)  # a mistake is told before anything is done
+        campaign, chosen = read_settings(arguments.practice)  # a mistake is told at once
+        taught_by = {"campaign": campaign, "chosen": chosen} if recipe.imitate > 0.0 else None
     out = _folder(arguments.out or Path("runs") / _folder_name(arguments, scenario))
     keep = Keep(out / "checkpoint.safetensors", arguments.checkpoint_seconds, arguments.resume)
     if arguments.resume and not keep.path.exists():
@@ -203,6 +216,7 @@ def main(arguments: Arguments) -> None:
                 observe="everything" if arguments.everything else "records",
                 patience=arguments.patience,
                 keep=keep,
+                taught_by=taught_by,
                 tell=tell,
             )
     except KeyboardInterrupt:

@@ -51,7 +51,8 @@ def main(arguments: Arguments) -> None:
 def _check(arguments: Arguments, scenario: Scenario) -> None:
     check_least(0, seed=arguments.seed, confirm=arguments.confirm)
     check_least(1, workers=arguments.workers, seeds=arguments.seeds, campaign=arguments.campaign)
-    check_least(1, bandit=arguments.bandit, teacher_trials=arguments.teacher_trials)
+    check_least(1, bandit=arguments.bandit, tuning=arguments.tuning)
+    check_least(1, teacher_trials=arguments.teacher_trials)
     check_least(2, customers=arguments.customers, watched=arguments.watched)
     for name in ("seconds", "trials", "steps", "train_seconds"):
         if getattr(arguments, name) is not None:

@@ -19,6 +19,7 @@ from agents.checkpoint import Tree
 from agents.moment import read_module, write_module
 from agents.networks import TwoSidedPolicy
 from agents.policy import AgentPolicy, policy_of
+from agents.rewards import Earnings, Reward
 from nba_gym.evaluation import Rollout, rollout
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.scenario.schema import Scenario
@@ -67,6 +68,7 @@ class Watch(BaseCallback):
             which training stops early; 0 never stops it.
         seconds: Processor time to train in, watching not counted.
         tell: Called after each look with the transitions so far and what was seen, by name.
+        reward: What customers are worth to the agent; profit if not given.
     """
 
     def __init__(
@@ -84,10 +86,11 @@ class Watch(BaseCallback):
         patience: int = 0,
         seconds: float = math.inf,
         tell: Callable[[int, dict[str, float]], None] | None = None,
+        reward: Reward | None = None,
     ) -> None:
         super().__init__()
         self.scenario = scenario
-        self._observe = observe
+        self._observe, self._reward = observe, reward
         self._patience, self._seconds, self._tell = patience, seconds, tell
         self._flat = 0
         self._waiting: Tree | None = None
@@ -228,16 +231,16 @@ class Watch(BaseCallback):
         """Value of the watched customers under the present greedy policy."""
         begun, worked = time.perf_counter(), time.process_time()
         policy = self._policy()
-        run = rollout(policy, self.scenario, self._customers, SPLIT.seed)
-        first = run.value if self._first_values is None else self._first_values
+        run, values = self._judge(policy)
+        first = values if self._first_values is None else self._first_values
         self._first_values = first
-        error = _error(run.value - first)
-        value = float(run.value.mean())
+        error = _error(values - first)
+        value = float(values.mean())
         if self._top is None or value > self._top.mean():
-            self._top = run.value
-        if (run.value - self._top).mean() >= -_error(run.value - self._top):
+            self._top = values
+        if (values - self._top).mean() >= -_error(values - self._top):
             self.best = copy.deepcopy(policy)
-        self._count_flat(run.value)
+        self._count_flat(values)
         seconds = begun - self._started - self.watching
         steps = self._before + self.num_timesteps
         self.curve.append(CurvePoint(steps, seconds, value, value - error, value + error))
@@ -250,6 +253,15 @@ class Watch(BaseCallback):
         self._bar.update(self._task, value=f"{value:.2f} {self.scenario.currency}")
         self.watching += time.perf_counter() - begun
         self._worked += time.process_time() - worked
+
+    def _judge(self, policy: AgentPolicy) -> tuple[Rollout, NDArray[np.float64]]:
+        """What the watched customers came to, and what each of them is worth to the agent."""
+        if self._reward is None:
+            run = rollout(policy, self.scenario, self._customers, SPLIT.seed)
+            return run, run.value
+        earned = Earnings(self._reward, self.scenario.discount)
+        run = rollout(policy, self.scenario, self._customers, SPLIT.seed, watch=earned)
+        return run, earned.values
 
     def _count_flat(self, values: NDArray[np.float64]) -> None:
         """Count looks since the last one that was better than all before, beyond chance."""

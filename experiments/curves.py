@@ -15,19 +15,21 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from agents.recipe import recipe_names
 from agents.train import run_main
 from experiments.console import say, timed
 from experiments.curves_page import write_pages
-from experiments.ground import Effort, Ground, load_worlds, worlds_with_customers
+from experiments.ground import Ground, load_worlds, worlds_with_customers
 from experiments.pages import short
 from experiments.processes import Processes, side_by_side
 from experiments.stages import Stages, what_runs
 from experiments.steps import ORACLE, PRACTICE, run_folder
 from experiments.trainings import Training, Values, judge, practice_values, train
-from nba_gym.effort import CAMPAIGN, TRIALS, TUNING
+from nba_gym.effort import Effort
 from nba_gym.errors import PolicyError, check_least
 from nba_gym.evaluation import rollout
 from nba_gym.evaluation.split import SPLIT
@@ -58,12 +60,8 @@ class Arguments:
     """held-out customers on which the trained agents are compared with practice"""
     workers: int = max(1, os.cpu_count() or 1)
     """trainings side by side, one torch thread each"""
-    campaign: int = CAMPAIGN
-    """customers in the random campaign that practice learns from"""
-    tuning: int = TUNING
-    """customers on which practice is tuned"""
-    trials: int = TRIALS
-    """settings of practice that are tried at most; it stops earlier when nothing gets better"""
+    practice: Annotated[Effort, tyro.conf.OmitArgPrefixes] = Effort()
+    """what practice is given to learn from and to be tuned with"""
     docs: Path = Path("docs")
     """folder of learning_curves.md, and of curves/ with numbers and figures"""
     fresh: bool = False
@@ -74,7 +72,6 @@ def main(arguments: Arguments) -> None:
     """Train, compare and write, scenario by scenario."""
     check_least(1, seeds=arguments.seeds, workers=arguments.workers)
     check_least(2, customers=arguments.customers)
-    effort = Effort(arguments.campaign, arguments.tuning, arguments.trials)
     out, sources = run_folder(arguments.name), what_runs()
     worlds = load_worlds(arguments.worlds)
     plans = {world: plan(arguments, world, scenario) for world, scenario in worlds.items()}
@@ -82,7 +79,7 @@ def main(arguments: Arguments) -> None:
         for world, scenario in worlds.items():
             say(f"-- {world}")
             stages = Stages(out / scenario.name, fresh=arguments.fresh, say=say)
-            ground = Ground(scenario, stages, sources, effort)
+            ground = Ground(scenario, stages, sources, arguments.practice)
             record = curves(arguments, ground, plans[world])
             for path in write_pages(record, arguments.docs):
                 say(f"wrote {path}")

@@ -14,7 +14,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import tyro
 from rich.box import SIMPLE
 from rich.table import Table
 
@@ -23,7 +25,7 @@ from agents.files import whole_file
 from agents.recipe import load_recipe
 from agents.train import run_main
 from experiments.console import CONSOLE, say, timed
-from experiments.ground import Effort, Ground
+from experiments.ground import Ground
 from experiments.stages import Stages, what_runs
 from experiments.steps import (
     ORACLE,
@@ -35,6 +37,7 @@ from experiments.steps import (
     train_agent,
 )
 from nba_gym.calibration import BgNbdFit
+from nba_gym.effort import Effort
 from nba_gym.errors import check_least
 from nba_gym.evaluation import Comparison
 from nba_gym.evaluation.report import write_report
@@ -59,12 +62,8 @@ class Arguments:
     """held-out customers in the comparison"""
     steps: int | None = None
     """transitions to learn from, instead of the recipe's"""
-    campaign: int = 32_000
-    """customers in the random campaign that practice learns from"""
-    tuning: int = 6_000
-    """customers on which practice is tuned"""
-    trials: int = 80
-    """settings of practice that are tried at most; it stops earlier when nothing gets better"""
+    practice: Annotated[Effort, tyro.conf.OmitArgPrefixes] = Effort(tuning=6_000, trials=80)
+    """what practice is given to learn from and to be tuned with"""
     seed: int = 0
     """seed of training"""
     fresh: bool = False
@@ -74,7 +73,6 @@ class Arguments:
 def main(arguments: Arguments) -> None:
     """Run everything and say where it is."""
     check_least(0, seed=arguments.seed)
-    check_least(1, trials=arguments.trials, campaign=arguments.campaign, tuning=arguments.tuning)
     check_least(2, customers=arguments.customers)
     out = run_folder(arguments.name)
     stages = Stages(out, fresh=arguments.fresh, say=say)
@@ -92,8 +90,7 @@ def run(arguments: Arguments, out: Path, stages: Stages) -> None:
     begun = time.perf_counter()
     fit, scenario = fit_retail(out)
     recipe = load_recipe("retail").with_changes(steps=arguments.steps)
-    effort = Effort(arguments.campaign, arguments.tuning, arguments.trials)
-    ground = Ground(scenario, stages, what_runs(), effort)
+    ground = Ground(scenario, stages, what_runs(), arguments.practice)
     training_needs = ground.needs | {"recipe": recipe.as_dict(), "seed": arguments.seed}
 
     _ = ground.settings  # tuned before the agent is trained

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from experiments.stages import Stages
 from experiments.steps import Depends, learn_propensities, practice_depends, tune
-from nba_gym.errors import PolicyError, check_least
+from nba_gym.effort import Effort
+from nba_gym.errors import PolicyError
 from nba_gym.policies import GreedyPractice, PracticeModel
 from nba_gym.scenario import Scenario, load_scenario
 from nba_gym.scenario.load import preset_names
-
-
-@dataclass(frozen=True)
-class Effort:
-    """What practice is given to learn from and to be tuned with.
-
-    Attributes:
-        campaign: Customers in the random campaign.
-        tuning: Customers on which practice is tuned.
-        trials: Settings that are tried at most.
-    """
-
-    campaign: int
-    tuning: int
-    trials: int
-
-    def __post_init__(self) -> None:
-        check_least(1, **vars(self))
 
 
 class Ground:

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import tyro
 from rich.box import SIMPLE
 from rich.table import Table
 
@@ -23,13 +24,13 @@ from agents.recipe import load_recipe
 from agents.train import run_main
 from experiments.console import CONSOLE, say, timed
 from experiments.curves import Arguments as Curves
-from experiments.ground import Effort, Ground, load_worlds
+from experiments.ground import Ground, load_worlds
 from experiments.pages import as_json, short, write_text
 from experiments.processes import Processes, side_by_side
 from experiments.stages import Stages, what_runs
 from experiments.steps import run_folder
 from experiments.trainings import Training, judge, practice_values, train
-from nba_gym.effort import CAMPAIGN, TRIALS, TUNING
+from nba_gym.effort import Effort
 from nba_gym.errors import PolicyError, check_least
 from nba_gym.evaluation.card.page import table
 from nba_gym.evaluation.report.figure import readable
@@ -72,12 +73,8 @@ class Arguments:
     """held-out customers"""
     workers: int = Curves.workers
     """trainings side by side, one torch thread each"""
-    campaign: int = CAMPAIGN
-    """customers in the random campaign that practice learns from"""
-    tuning: int = TUNING
-    """customers on which practice is tuned"""
-    trials: int = TRIALS
-    """settings of practice that are tried at most; it stops earlier when nothing gets better"""
+    practice: Annotated[Effort, tyro.conf.OmitArgPrefixes] = Effort()
+    """what practice is given to learn from and to be tuned with"""
     write: bool = False
     """write docs/hidden_information.json and .md as well"""
     docs: Path = Path("docs")
@@ -90,7 +87,6 @@ def main(arguments: Arguments) -> None:
     """Train all three kinds world by world, and say what came of it."""
     check_least(1, workers=arguments.workers)
     check_least(2, seeds=arguments.seeds, customers=arguments.customers)
-    effort = Effort(arguments.campaign, arguments.tuning, arguments.trials)
     out, sources = run_folder(arguments.name), what_runs()
     worlds = load_worlds(arguments.worlds)
     plans = {world: plan(arguments, world, scenario) for world, scenario in worlds.items()}
@@ -99,13 +95,13 @@ def main(arguments: Arguments) -> None:
         for world, scenario in worlds.items():
             say(f"-- {world}")
             stages = Stages(out / scenario.name, fresh=arguments.fresh, say=say)
-            ground = Ground(scenario, stages, sources, effort)
+            ground = Ground(scenario, stages, sources, arguments.practice)
             found.append(_world(arguments, ground, plans[world]))
     except KeyboardInterrupt:
         say(f"interrupted; what is finished is kept in {out}/, and the same command goes on")
         raise SystemExit(130) from None
     about = {"recipe": arguments.recipe, "history": arguments.history, "worlds": found}
-    about |= {"customers": arguments.customers, "practice": vars(effort)} | sources
+    about |= {"customers": arguments.customers, "practice": vars(arguments.practice)} | sources
     _print(found)
     for folder in (out, *([arguments.docs] if arguments.write else [])):
         write_text(folder / NUMBERS, as_json(about))

@@ -34,6 +34,25 @@ _PACKAGES = (
 )
 
 
+_USED = ("experiments/engine/work.py", "experiments/engine/catalogue.py")
+_BESIDE = (
+    "agents/export.py",
+    "agents/recipes/",
+    "agents/tune.py",
+    "experiments/",
+    "nba_gym/calibration/",
+    "nba_gym/cli/",
+    "nba_gym/evaluation/card/",
+    "nba_gym/evaluation/explorer/",
+    "nba_gym/evaluation/report/",
+    "nba_gym/evaluation/statistics/",
+    "nba_gym/scenario/presets/",
+    "nba_gym/scenario/targets/",
+    "nba_gym/serving/",
+)
+"""Sources that whoever does a cell never imports; worlds and recipes count by their values."""
+
+
 class Stages:
     """Finished stages of one run, a folder each, used again while all they depend on is unchanged.
 
@@ -101,15 +120,22 @@ class Stages:
                 _clear(other)
         return path
 
-    def _is_finished(self, name: str, wanted: dict[str, Any]) -> bool:
+    def has(self, name: str, depends: Mapping[str, Any]) -> bool:
+        """Whether a stage is finished, and nothing that it depends on has changed since."""
+        record = self._record(name)
+        return record is not None and not _changed(record, json.loads(json.dumps(depends)))
+
+    def _record(self, name: str) -> dict[str, Any] | None:
         path = self.folder / name / _RECORD
-        if not path.is_file():
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    def _is_finished(self, name: str, wanted: dict[str, Any]) -> bool:
+        record = self._record(name)
+        if record is None:
             return False
-        record = json.loads(path.read_text())
-        had = record["depends"]
-        changed = [key for key in wanted.keys() | had.keys() if wanted.get(key) != had.get(key)]
+        changed = _changed(record, wanted)
         if changed:
-            self._say(f"{name}: done anew, changed since: {', '.join(sorted(changed))}")
+            self._say(f"{name}: done anew, changed since: {', '.join(changed)}")
             return False
         self._say(f"{name}: reused, finished {record['finished']} in {record['seconds']:.1f} s")
         return True
@@ -121,17 +147,37 @@ def what_runs() -> dict[str, Any]:
     The digest is over all sources, also those that a stage does not use: repeating a stage in vain
     costs minutes, a stale one costs the truth of the report.
     """
+    return _running(lambda _: True)
+
+
+def what_counts() -> dict[str, Any]:
+    """The same without sources that no cell of a study uses.
+
+    A study may take hours, and to change a report, a command or another study must not undo it.
+    """
+    return _running(lambda name: name in _USED or not name.startswith(_BESIDE))
+
+
+def _running(counts: Callable[[str], bool]) -> dict[str, Any]:
     versions = {name: metadata.version(name) for name in _PACKAGES}
     digest = hashlib.sha256()
     for package in (Path(nba_gym.__file__), Path(agents.__file__), Path(__file__)):
         root = package.parent
         for file in sorted([*root.rglob("*.py"), *root.rglob("*.toml")]):
-            digest.update(f"{root.name}/{file.relative_to(root).as_posix()}\n".encode())
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+            name = f"{root.name}/{file.relative_to(root).as_posix()}"
+            if counts(name):
+                digest.update(f"{name}\n".encode())
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
     return {
         "versions": versions | {"python": platform.python_version()},
         "source": digest.hexdigest(),
     }
+
+
+def _changed(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What a stage depended on that is other now."""
+    had = record["depends"]
+    return sorted(key for key in wanted.keys() | had.keys() if wanted.get(key) != had.get(key))
 
 
 def _clear(path: Path) -> None:

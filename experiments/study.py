@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import tyro
 from rich.box import SIMPLE
 from rich.table import Table
 
@@ -20,10 +21,10 @@ from agents.files import whole_file
 from agents.recipe import load_recipe
 from agents.train import run_main
 from experiments.console import CONSOLE, say
-from experiments.ground import Effort, Ground
+from experiments.ground import Ground
 from experiments.stages import Stages, what_runs
 from experiments.steps import ORACLE, PRACTICE, compare_all, fit_retail, run_folder, train_agent
-from nba_gym.effort import CAMPAIGN, TRIALS, TUNING
+from nba_gym.effort import Effort
 from nba_gym.errors import check_least
 from nba_gym.policies import NoContact, Policy
 from nba_gym.scenario import Scenario, load_scenario
@@ -48,12 +49,8 @@ class Arguments:
     """held-out customers"""
     steps: int | None = None
     """transitions to learn from, instead of the recipe's"""
-    campaign: int = CAMPAIGN
-    """customers in the random campaign that practice learns from"""
-    tuning: int = TUNING
-    """customers on which practice is tuned"""
-    trials: int = TRIALS
-    """settings of practice that are tried at most; it stops earlier when nothing gets better"""
+    practice: Annotated[Effort, tyro.conf.OmitArgPrefixes] = Effort()
+    """what practice is given to learn from and to be tuned with"""
     fresh: bool = False
     """begin anew: use nothing that an earlier run has finished"""
 
@@ -61,7 +58,6 @@ class Arguments:
 def main(arguments: Arguments) -> None:
     """Run the study world by world, and write what came of it."""
     check_least(0, seeds=arguments.seeds, scratch_seeds=arguments.scratch_seeds)
-    check_least(1, trials=arguments.trials, campaign=arguments.campaign, tuning=arguments.tuning)
     check_least(2, customers=arguments.customers)
     out, sources = run_folder(arguments.name), what_runs()
     worlds = {world: load_scenario(world) for world in arguments.worlds}
@@ -86,8 +82,7 @@ def study(
     stages = Stages(out, fresh=arguments.fresh, say=say)
     if world == "retail":
         scenario = fit_retail(out)[1]
-    effort = Effort(arguments.campaign, arguments.tuning, arguments.trials)
-    ground = Ground(scenario, stages, sources, effort)
+    ground = Ground(scenario, stages, sources, arguments.practice)
     practice = ground.practice()
     contenders: dict[str, Policy] = {
         PRACTICE: practice,

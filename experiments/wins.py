@@ -16,18 +16,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from agents.train import run_main
 from experiments.console import say, timed
-from experiments.ground import Effort, Ground, load_worlds
+from experiments.ground import Ground, load_worlds
 from experiments.pages import as_json, short, write_text
 from experiments.processes import Processes
 from experiments.stages import Stages, what_runs
 from experiments.steps import run_folder
 from experiments.trainings import Training, judge, practice_values, train
 from experiments.wins_page import PAGE, page, summary
-from nba_gym.effort import CAMPAIGN, TRIALS, TUNING
+from nba_gym.effort import Effort
 from nba_gym.errors import check_least
 from nba_gym.scenario import Scenario, scenario_hash
 
@@ -56,12 +58,8 @@ class Arguments:
     """a win counts if its process took at most so long"""
     customers: int = 100_000
     """held-out customers on which agents are compared with practice"""
-    campaign: int = CAMPAIGN
-    """customers in the random campaign that practice learns from"""
-    tuning: int = TUNING
-    """customers on which practice is tuned, beforehand"""
-    trials: int = TRIALS
-    """settings of practice that are tried at most; it stops earlier when nothing gets better"""
+    practice: Annotated[Effort, tyro.conf.OmitArgPrefixes] = Effort()
+    """what practice is given to learn from and to be tuned with"""
     write: bool = False
     """write docs/wins.json and docs/wins.md as well"""
     docs: Path = Path("docs")
@@ -74,7 +72,6 @@ def main(arguments: Arguments) -> None:
     """Tune, train, time and compare, world by world."""
     check_least(1, seeds=arguments.seeds, threads=arguments.threads, cores=arguments.cores)
     check_least(2, customers=arguments.customers)
-    effort = Effort(arguments.campaign, arguments.tuning, arguments.trials)
     out, sources = run_folder(arguments.name), what_runs()
     worlds = load_worlds(arguments.worlds)
     for world, scenario in worlds.items():
@@ -85,7 +82,7 @@ def main(arguments: Arguments) -> None:
             for world, scenario in worlds.items():
                 say(f"-- {world}")
                 stages = Stages(out / scenario.name, fresh=arguments.fresh, say=say)
-                ground = Ground(scenario, stages, sources, effort)
+                ground = Ground(scenario, stages, sources, arguments.practice)
                 found.append(_world(arguments, world, scenario, ground))
                 say(summary(found[-1], arguments.seconds))
     except KeyboardInterrupt:
@@ -93,7 +90,11 @@ def main(arguments: Arguments) -> None:
         raise SystemExit(130) from None
     about = {"recipe": arguments.recipe, "threads": arguments.threads, "cores": cores}
     about |= {"steps": arguments.steps, "seconds": arguments.seconds} | sources
-    about |= {"customers": arguments.customers, "practice": vars(effort), "worlds": found}
+    about |= {
+        "customers": arguments.customers,
+        "practice": vars(arguments.practice),
+        "worlds": found,
+    }
     _write(about, [out / NUMBERS, *([arguments.docs / NUMBERS] if arguments.write else [])])
     if arguments.write:
         write_text(arguments.docs / PAGE, page(about))

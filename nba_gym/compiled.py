@@ -295,7 +295,7 @@ def source_digest() -> str:
     """SHA-256 over every source file of the package that holds compiled functions."""
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    folders = ("customer", "records", "engagement", "scenario", "truth")
+    folders = ("customer", "records", "engagement", "scenario", "policies", "truth")
     files = [*package.glob("*.py"), *(f for d in folders for f in (package / d).glob("*.py"))]
     for file in sorted(files):
         digest.update(file.name.encode())

@@ -11,6 +11,7 @@ kernel and of torch are none of these: they are arguments of whoever starts them
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, cast
@@ -45,3 +46,8 @@ def one_thread_to_fit(feature: str) -> AbstractContextManager[object]:
     except ImportError as error:
         raise MissingExtraError(feature, "baselines") from error
     return cast(Any, threadpool_limits)(limits=1)
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,56 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from agents.files import whole_file
 from agents.tuning.journal import check_same
 from agents.tuning.record import write_json
+from agents.tuning.trials_on_disk import TrialsOnDisk
 from nba_gym.errors import PolicyError, nearest
 from nba_gym.evaluation.contenders import CONTENDERS, Contender, contender
 from nba_gym.evaluation.kit import Kit
-from nba_gym.evaluation.search import Lived, Memory, Trial
+from nba_gym.evaluation.search import Memory, Trial
 from nba_gym.statistics import mean_interval
 
 ANY_NUMBER = 1_000_000
 """Trials where time alone ends a search."""
-
-
-class TrialsOnDisk(MutableMapping[str, Lived]):
-    """Trials that were lived once, a file each, there as a whole or not at all."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def __getitem__(self, key: str) -> Lived:
-        path = self._file(key)
-        if not path.exists():
-            raise KeyError(key)
-        found = np.load(path)
-        return Lived(found["values"], float(found["seconds"]))
-
-    def __setitem__(self, key: str, lived: Lived) -> None:
-        with whole_file(self._file(key)) as draft:
-            np.savez(draft, values=lived.values, seconds=lived.seconds, key=key)
-
-    def __delitem__(self, key: str) -> None:
-        self._file(key).unlink()
-
-    def __iter__(self) -> Iterator[str]:
-        return (str(np.load(path)["key"]) for path in self._folder.glob("*.npz"))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def _file(self, key: str) -> Path:
-        return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
 
 
 def tunable(name: str) -> Contender:

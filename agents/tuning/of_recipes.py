@@ -30,7 +30,8 @@ from agents.tuning.record import (
 )
 from agents.tuning.search import Search
 from agents.tuning.space import as_plain, space_of, to_settings
-from agents.tuning.teacher import Effort, Teacher
+from agents.tuning.teacher import Teacher
+from nba_gym.effort import Effort
 from nba_gym.errors import PolicyError
 from nba_gym.scenario.load import scenario_hash
 from nba_gym.scenario.schema import Scenario
@@ -77,7 +78,7 @@ class _Study:
         self.budget = Budget(steps, options.train_seconds)
         self.recipe = recipe if options.steps is None else self.budget.recipe(recipe)
         self.space = space_of(recipe, options.only, steps=options.train_seconds is not None)
-        effort = Effort(options.campaign, options.customers, options.teacher_trials)
+        effort = Effort(options.campaign, options.tuning, options.teacher_trials)
         self.teacher: Teacher | None = None
         if recipe.imitate > 0.0:
             self.teacher = Teacher(scenario, effort, out, feedback.say)

@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from agents.tuning.search import Limits
-from nba_gym.effort import BANDIT, CAMPAIGN, TRIALS
+from nba_gym.effort import BANDIT, CAMPAIGN, TRIALS, TUNING
 
 SECONDS = 900.0
 """The budget if nothing is said."""
@@ -53,6 +53,8 @@ class Arguments:
     """customers of the random campaign that baselines and teachers learn from"""
     bandit: int = BANDIT
     """customers that a bandit meets while it learns"""
+    tuning: int = TUNING
+    """customers on which practice is tuned, for recipes that imitate it"""
     teacher_trials: int = TRIALS
     """settings of practice to try at most, for recipes that imitate it"""
     set: tuple[str, ...] = ()

@@ -64,7 +64,7 @@ _ON_POLICY: Space = {
     "averaging": _AVERAGING,
 }
 _PPO: Space = {
-    "batch_size": Choice((1024, 2048, 4096, 8192, 16384)),
+    "batch_size": Choice((512, 1024, 2048, 4096, 8192, 16384)),
     "epochs": Span(1, 6, whole=True),
     "clip_range": Span(0.05, 0.4, even=True),
 }
@@ -90,6 +90,7 @@ SPACES: Mapping[str, Space] = {
         "imitate": Span(0.05, 1.0),
         "doubt": Span(0.1, 0.8, even=True),
         "critic_alone": Span(0.02, 0.5),
+        "siblings": Choice((1, 2, 4, 8)),
         "history": Choice((2, 3, 4, 6, 8)),
     },
     "a2c": {**_ON_POLICY, "rollout_periods": Choice((4, 8, 13, 26))},

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.tuning.baseline import TrialsOnDisk
 from agents.tuning.record import write_json
+from agents.tuning.trials_on_disk import TrialsOnDisk
+from nba_gym.effort import Effort
 from nba_gym.evaluation.kit import Kit
 from nba_gym.policies import GreedyPractice
 from nba_gym.scenario.schema import Scenario
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much practice learns from.
-
-    Attributes:
-        campaign: Customers of the random campaign.
-        tuning: Customers on which it is tuned.
-        trials: Settings to try at most.
-    """
-
-    campaign: int
-    tuning: int
-    trials: int
 
 
 class Teacher:
@@ -46,7 +31,7 @@ class Teacher:
         self._path, self._made = folder / "teacher.json", None
         self._kit = Kit(
             scenario,
-            **asdict(effort),
+            **vars(effort),
             threads=1,
             say=say,
             memory=lambda name: TrialsOnDisk(folder / "teacher" / name),

@@ -80,6 +80,7 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         overrides: Changes to the scenario, e.g. ``["leaving.by_loyalty=2.0"]``.
         autoreset_mode: What happens at the end of a journey.
         render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
+        record: Whether ``population.out.events`` holds the events of each period.
         threads: Threads of the kernel, at most 1,024; ``None`` for as many as pay. More of them
             than processors are slower.
 
@@ -98,6 +99,7 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         overrides: Mapping[str, Any] | Iterable[str] = (),
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
+        record: bool = False,
         threads: int | None = None,
     ) -> None:
         self.num_envs = check_number("num_envs", num_envs, low=1, limit=2**32)
@@ -115,7 +117,7 @@ class JourneyVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             self.scenario,
             num_envs,
             hidden=check_observe(observe),
-            record=render_mode is not None,
+            record=record or render_mode is not None,
             threads=threads,
         )
         self.features = FeatureTable(self.population.features)

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nba_gym.errors import PolicyError, nearest
+from nba_gym.evaluation.provenance import versions
 from nba_gym.evaluation.rollout import Progress, Rollout, rollout
 from nba_gym.policies.checks import check_customers, check_policies, check_world
 from nba_gym.policies.protocol import Policy
@@ -170,7 +170,6 @@ def _provenance(
     scenario: Scenario, runs: dict[str, Rollout], seed: int, baseline: str
 ) -> dict[str, Any]:
     numbers = next(iter(runs.values())).customers
-    packages = ("nba_gym", "numpy", "numba", "gymnasium", "torch", "stable-baselines3")
     return {
         "scenario": scenario.name,
         "scenario_hash": scenario_hash(scenario),
@@ -185,16 +184,9 @@ def _provenance(
         "currency": scenario.currency,
         "baseline": baseline,
         "policies": list(runs),
-        "versions": {name: _version(name) for name in packages},
+        "versions": versions(),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "command": sys.argv,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -17,7 +17,8 @@ from nba_gym.errors import PolicyError
 from nba_gym.policies.asking import choose, sees_everything, show_simulator
 from nba_gym.policies.checks import check_customers, check_world
 from nba_gym.policies.protocol import Policy, StochasticPolicy
-from nba_gym.policies.simple import UniformRandom, draw_actions
+from nba_gym.policies.rows import draw_actions
+from nba_gym.policies.simple import UniformRandom
 from nba_gym.randomness import policy_luck
 from nba_gym.records.events import event_columns
 from nba_gym.records.ledger import LINES
@@ -405,12 +406,16 @@ def record_journeys(
     population = populate(scenario, n, hidden=sees_everything(policy), record=True)
     population.begin(np.ones(n, dtype=np.bool_), np.full(n, seed, dtype=np.uint64), numbers)
     show_simulator(policy, population)
-    births = np.concatenate(
-        [population.read(name) for name in ("phase", "commitment", "consent")], axis=1
-    )
+    births = birth_records(population)
     generator = np.random.default_rng([seed, int(numbers[0])])
     events: list[Floats] = []
     for t in range(scenario.horizon):
         actions = decide(policy, population, seed, t, generator)
         events.append(population.step(actions, kernel.DISABLED).events.copy())
-    return EventLog(numbers, births.astype(np.float64), np.stack(events))
+    return EventLog(numbers, births, np.stack(events))
+
+
+def birth_records(population: AnyPopulation) -> Floats:
+    """What the firm knows of new customers, columns as ``BIRTH_EVENTS``, ``(n, n_columns)``."""
+    columns = [population.read(name) for name in ("phase", "commitment", "consent")]
+    return np.concatenate(columns, axis=1).astype(np.float64)

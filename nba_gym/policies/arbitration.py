@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nba_gym.policies.arbiter import all_levers, arbitrate, lever_of_each
+from nba_gym.policies.arbiter import all_levers, lever_of_each
 from nba_gym.policies.attributes import Array
 from nba_gym.policies.limits import Contacts
 from nba_gym.policies.practice import NO_CAP
+from nba_gym.policies.rows import best_open
 
 
 @dataclass(frozen=True)
@@ -87,4 +88,4 @@ class Arbitration:
         worth *= self._weights
         worth -= model.costs
         closed = (masks <= 0) | model.contacts.tired(observations, self.cap)
-        return arbitrate(worth, closed, self.threshold)
+        return best_open(worth, closed, self.threshold)

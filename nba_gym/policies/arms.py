@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.errors import check_least
-from nba_gym.policies.arbiter import arbitrate
 from nba_gym.policies.attributes import Array, Floats
 from nba_gym.policies.practice import NO_CAP, PracticeModel
+from nba_gym.policies.rows import best_open
 from nba_gym.policies.simple import ByLot
 from nba_gym.scenario.load import load_scenario
 from nba_gym.scenario.schema import Scenario
@@ -68,7 +68,7 @@ class PropensityOnly:
         """Choose for every customer, ``(n,)``."""
         chance = self.model.now.most_likely(observations)
         closed = (masks <= 0) | self.model.recent.tired(observations, self.cap)
-        return arbitrate(chance, closed, self.threshold)
+        return best_open(chance, closed, self.threshold)
 
 
 def without_levers(model: PracticeModel) -> PracticeModel:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nba_gym.errors import PolicyError
 from nba_gym.policies.checks import check_chances
 from nba_gym.policies.protocol import Policy, StochasticPolicy
-from nba_gym.policies.simple import draw_actions
+from nba_gym.policies.rows import draw_actions
 from nba_gym.randomness import policy_luck
 from nba_gym.threads import one_blas_thread
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nba_gym.errors import PolicyError
 from nba_gym.policies.protocol import Policy
+from nba_gym.policies.rows import first_odd_row
 
 
 def check_chances(name: str, chances: Any, shape: tuple[int, int]) -> None:
@@ -22,9 +23,8 @@ def check_chances(name: str, chances: Any, shape: tuple[int, int]) -> None:
     if given.shape != shape or given.dtype.kind != "f":
         got = f"{given.dtype} {given.shape}"
         raise PolicyError(f"{name} must answer with probabilities of shape {shape}, got {got}")
-    wrong = ~(np.abs(given.sum(axis=1) - 1.0) < 1e-3) | ~(given >= 0.0).all(axis=1)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
+    row = first_odd_row(given)
+    if row >= 0:
         got = np.array2string(given[row], precision=3, threshold=6)
         raise PolicyError(
             f"{name} must answer with probabilities >= 0 that sum to 1, got {got} (row {row})"

@@ -13,18 +13,20 @@ only one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.errors import PolicyError
-from nba_gym.policies.arbiter import all_levers, arbitrate, lever_of_each
+from nba_gym.policies.arbiter import all_levers, lever_of_each
 from nba_gym.policies.attributes import Array, Flags
 from nba_gym.policies.limits import Contacts
 from nba_gym.policies.propensity import Propensity
+from nba_gym.policies.rows import best_open
 from nba_gym.policies.situations import Situations
+from nba_gym.policies.weighing import Weights, in_lanes, in_rows, linear, list_weights, uplift
 
 NO_CAP = 5
 """A cap that never binds: the records count the contacts of the last 4 periods."""
@@ -88,6 +90,9 @@ class PracticeModel:
     typical: float
     time_given: float
     situations: Situations
+    _listed: dict[tuple[int, bool, bool], Weights] = field(
+        default_factory=dict[tuple[int, bool, bool], Weights], init=False, repr=False, compare=False
+    )
 
     @property
     def recent(self) -> Contacts:
@@ -97,11 +102,6 @@ class PracticeModel:
     def worth(self, observations: Array) -> Array:
         """Expected earnings that each action adds to waiting, less its cost, ``(n, n_actions)``."""
         return self.gains(observations) - self.costs
-
-    def values(self, observations: Array) -> Array:
-        """What is earned in a period with a purchase for each need, ``(n, n_needs)``, >= 0."""
-        spend = observations @ self.value[:-1] + self.value[-1]
-        return np.maximum(spend, 0.0) * self.margins
 
     def gains(
         self,
@@ -119,19 +119,39 @@ class PracticeModel:
             ripening: Weight of purchases later in the attribution window.
             years: What a customer who stays is worth, in years of the contract's margin.
         """
-        credited = self.windows[min(self.windows) if window is None else window]
-        values = self.values(observations)
-        gain = self.now.uplift(observations, values, self.kept)
-        if credited.later is not None and ripening > 0.0:
-            gain += credited.later.uplift(observations, ripening * values)
-        if credited.leaving is not None and years > 0.0:
-            free = observations[:, self.bound, None] <= credited.bound
-            worth = (years * self.year * free).astype(np.float32)
-            gain -= credited.leaving.uplift(observations, worth)
+        window = min(self.windows) if window is None else window
+        credited = self.windows[window]
+        ripe = credited.later is not None and ripening > 0.0
+        stays = credited.leaving is not None and years > 0.0
+        n, lanes = len(observations), in_lanes(observations)
+        spend = np.maximum(linear(lanes, self.value[:, 0]), 0.0)[:, None]
+        values = spend * self.margins[:, None]
+        worth = [values]
+        if ripe:
+            worth.append(np.float32(ripening) * values)
+        if stays:
+            free = lanes[:, self.bound, None] <= np.float32(credited.bound)
+            worth.append(np.where(free, np.float32(-years * self.year), np.float32(0.0)))
         if self.volunteering is not None:
-            worth = np.full((len(observations), 1), self.time_given, dtype=np.float32)
-            gain += self.volunteering.uplift(observations, worth)
-        return gain
+            worth.append(np.full_like(spend, self.time_given))
+        weights = self._weights(window, ripe=ripe, stays=stays)
+        gain = uplift(lanes, weights, np.concatenate(worth, axis=1), len(self.costs))
+        return in_rows(gain, n)
+
+    def _weights(self, window: int, *, ripe: bool, stays: bool) -> Weights:
+        """All that is asked in one go, in the order of what it is worth; listed once."""
+        key = (window, ripe, stays)
+        if key not in self._listed:
+            credited = self.windows[window]
+            asked = [
+                credited.later if ripe else None,
+                credited.leaving if stays else None,
+                self.volunteering,
+            ]
+            parts = [(self.now.base, self.now.effects, self.kept)]
+            parts += [(each.base, each.effects, None) for each in asked if each is not None]
+            self._listed[key] = list_weights(parts)
+        return self._listed[key]
 
 
 class GreedyPractice:
@@ -205,4 +225,4 @@ class GreedyPractice:
             gain[model.situations.called_for(observations, name)] *= factor
         gain -= model.costs
         closed = (masks <= 0) | model.recent.tired(observations, self.cap)
-        return arbitrate(gain, closed, self.threshold)
+        return best_open(gain, closed, self.threshold)

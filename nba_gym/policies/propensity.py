@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from nba_gym.policies.attributes import Array, Attributes, Flags, Floats
+from nba_gym.policies.weighing import in_lanes, in_rows, list_weights, uplift
 
 MOST = 100_000
 """Rows with an outcome, and as many without, that one regression looks at."""
-_BLOCK = 512
-"""Customers weighed at a time: what is worked out for them stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -63,22 +62,10 @@ class Propensity:
             ``(rows, n_actions)``.
         """
         n, n_actions = self.effects.shape[1:]
-        worth = np.broadcast_to(values, (len(observations), n))
-        stacked = np.concatenate([self.base[:, :, None], self.effects], axis=2)
-        stacked = stacked.reshape(-1, n * (1 + n_actions))  # one product for all that is asked
-        gain = np.empty((len(observations), n_actions), dtype=np.float32)
-        for first in range(0, len(gain), _BLOCK):
-            rows = slice(first, first + _BLOCK)
-            odds = np.exp(_log_odds(observations[rows], stacked)).reshape(-1, n, 1 + n_actions)
-            alone, after = odds[:, :, :1], odds[:, :, 1:]
-            after *= alone
-            after /= 1.0 + after
-            if kept is not None:
-                after *= kept
-            after -= alone / (1.0 + alone)
-            after *= worth[rows, :, None]
-            after.sum(axis=1, out=gain[rows])
-        return gain
+        lanes = in_lanes(observations)
+        worth = in_lanes(np.broadcast_to(values, (len(observations), n)))[:, :n]
+        weights = list_weights([(self.base, self.effects, kept)])
+        return in_rows(uplift(lanes, weights, worth, n_actions), len(observations))
 
 
 def _log_odds(observations: Array, coefficients: Array) -> Array:

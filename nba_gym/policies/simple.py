@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nba_gym.policies.rows import draw_actions, equal_shares
+
 
 class NoContact:
     """Always waits. What customers do of themselves; every contact must earn more than this."""
@@ -60,11 +62,7 @@ class UniformRandom(ByLot):
         self, observations: NDArray[np.float32], masks: NDArray[Any]
     ) -> NDArray[np.float64]:
         """Probability of every action, ``(n, n_actions)``."""
-        allowed = (masks > 0).astype(np.float64)
-        share = allowed / allowed.sum(axis=1, keepdims=True)
-        share *= 1.0 - self.wait
-        share[:, 0] += self.wait
-        return share
+        return equal_shares(masks, self.wait)
 
 
 class RoundRobin:
@@ -93,20 +91,3 @@ class RoundRobin:
         turn = periods % allowed.sum(axis=1)
         rank = np.cumsum(allowed, axis=1) - 1
         return np.argmax(allowed & (rank == turn[:, None]), axis=1)
-
-
-def draw_actions(
-    probabilities: NDArray[np.float64], luck: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """Actions by inversion: the first whose cumulative probability exceeds the luck.
-
-    Args:
-        probabilities: ``(n, n_actions)``, rows sum to 1.
-        luck: Uniform numbers in (0, 1), ``(n,)``.
-
-    Returns:
-        ``(n,)``; never an action of probability 0.
-    """
-    cumulative = np.cumsum(probabilities, axis=1)
-    target = luck[:, None] * cumulative[:, -1:]
-    return np.argmax(cumulative > target, axis=1)

@@ -56,15 +56,18 @@ def write_log(log: EventLog, scenario: Scenario, folder: str | Path) -> list[Pat
 
 
 def read_log(folder: str | Path, scenario: Scenario) -> EventLog:
-    """Read what ``write_log`` wrote, in any order of the rows.
+    """Read what ``write_log`` wrote, in any order of the rows, or a bulk simulation left.
+
+    The folder holds ``births.parquet`` and ``events.parquet``, or folders ``births`` and ``events``
+    with a file a part. All of it is read into memory.
 
     Raises:
         DataError: If a file or column is missing, a value is none that can have come about, or
             periods are missing.
     """
     where = Path(folder)
-    births = _read(where / "births.parquet", event_columns(scenario, BIRTH_EVENTS), ["customer"])
-    events = _read(where / "events.parquet", event_columns(scenario), ["period", "customer"])
+    births = _read(where, "births", event_columns(scenario, BIRTH_EVENTS), ["customer"])
+    events = _read(where, "events", event_columns(scenario), ["period", "customer"])
     customers = births["customer"].to_numpy()
     periods = int(events["period"].n_unique())
     if events.height != periods * births.height:
@@ -164,25 +167,27 @@ def range_of(name: str, scenario: Scenario) -> tuple[float, float, bool]:
     return ranges.get(name.split(".", maxsplit=1)[0], (0.0, 1.0, True))
 
 
-def _read(path: Path, columns: list[str], keys: list[str]) -> pl.DataFrame:
-    if not path.is_file():
+def _read(where: Path, name: str, columns: list[str], keys: list[str]) -> pl.DataFrame:
+    path = where / f"{name}.parquet"
+    paths = [path] if path.is_file() else sorted((where / name).glob("part-*.parquet"))
+    if not paths:
         raise DataError(f"event log must hold {path.name}, got none in {path.parent}")
     try:
-        frame = pl.read_parquet(path)
+        frame = pl.read_parquet(paths)
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{path.name} must be a Parquet file, got: {error}") from None
     if not frame.height:
         raise DataError(f"{path.name} must have at least one row, got none")
-    for name in (*keys, *columns):
-        if name not in frame.columns:
-            raise DataError(f"{path.name} must have the column {name!r}, got none")
-        column = frame[name]
+    for key in (*keys, *columns):
+        if key not in frame.columns:
+            raise DataError(f"{path.name} must have the column {key!r}, got none")
+        column = frame[key]
         if not column.dtype.is_numeric():
-            raise DataError(f"{path.name}: {name} must hold numbers only, got {column.dtype}")
+            raise DataError(f"{path.name}: {key} must hold numbers only, got {column.dtype}")
         missing = (column.is_null() | column.is_nan()).arg_true()
         if len(missing):
             row = int(missing[0]) + 1
-            raise DataError(f"{path.name}: {name} must be a number, got none in row {row}")
+            raise DataError(f"{path.name}: {key} must be a number, got none in row {row}")
     if frame.select(keys).is_duplicated().any():
         raise DataError(f"{path.name}: {' and '.join(keys)} must be unique, got duplicates")
     return frame.sort(keys)

@@ -55,7 +55,7 @@ def load_scenario(source: str | Path | Scenario, overrides: Overrides = ()) -> S
     else:
         tree, label = _read_tree(source, seen=())
     for path, value in pairs:
-        _assign(tree, path, value, label)
+        assign(tree, path, value, label)
     try:
         return Scenario.model_validate(tree)
     except ValidationError as error:
@@ -163,10 +163,15 @@ def _pairs(overrides: Overrides) -> list[tuple[str, Any]]:
     texts = [overrides] if isinstance(overrides, str) else overrides
     if not isinstance(cast(Any, texts), Iterable):
         raise ScenarioError(f"overrides must be texts such as 'horizon=5', got {overrides!r}")
-    return [_parse_override(text) for text in texts]
+    return [parse_override(text) for text in texts]
 
 
-def _parse_override(text: str) -> tuple[str, Any]:
+def parse_override(text: str) -> tuple[str, Any]:
+    """Field and value of a text such as ``"leaving.by_loyalty=2.0"``.
+
+    Raises:
+        ScenarioError: If it does not read so.
+    """
     if not isinstance(cast(Any, text), str):
         raise ScenarioError(f"override must read field=value, got {text!r}")
     path, equals, right = text.partition("=")
@@ -179,7 +184,12 @@ def _parse_override(text: str) -> tuple[str, Any]:
     return path.strip(), value
 
 
-def _assign(tree: dict[str, Any], path: str, value: Any, label: str) -> None:
+def assign(tree: dict[str, Any], path: str, value: Any, label: str) -> None:
+    """Set a field in a tree of tables; parts of a list are found by their ``name``.
+
+    Raises:
+        ScenarioError: If the path leads nowhere.
+    """
     *parents, last = path.split(".")
     node: Any = tree
     for step in parents:

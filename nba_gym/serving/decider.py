@@ -12,10 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nba_gym.errors import RequestError
+from nba_gym.engagement.rules import compile_rules
+from nba_gym.errors import RecordError, RequestError
+from nba_gym.lanes import LANES
+from nba_gym.records.places import KEPT
 from nba_gym.scenario.schema import Scenario
 from nba_gym.serving.choosing import Asked, Catalogue, Chosen, catalogue_of, choose
-from nba_gym.serving.folding import Folding, Histories, Observed
+from nba_gym.serving.events import Records, Seen
+from nba_gym.serving.histories import Histories
 from nba_gym.serving.lineup import Lineup
 from nba_gym.serving.memory import MARK, mark_of
 from nba_gym.serving.records import moment, new_id, number_or_none, pack_bytes
@@ -51,11 +55,13 @@ class Decider:
     """
 
     def __init__(self, scenario: Scenario, generator: np.random.Generator, secret: bytes) -> None:
-        self.folding = Folding(scenario)
+        self.records = Records(scenario)
+        self.rules = compile_rules(scenario)
         self.catalogue: Catalogue = catalogue_of(scenario)
+        visiting = KEPT.places["visiting"].absolute(scenario.n_needs, scenario.n_channels)
+        self._visiting = visiting[0] // LANES
         self._generator = generator
         self._secret = secret
-        self._births = 2 + scenario.n_channels
 
     def decide(
         self, questions: list[Question], states: list[bytes | None], lineup: Lineup, at: float
@@ -76,7 +82,8 @@ class Decider:
         good = [i for i, error in enumerate(wrong) if error is None]
         if good:
             chosen = [questions[i] for i in good]
-            answers += self._decide(chosen, histories[good], marks[good], lineup, at)
+            fine = Histories(histories.kept[good], histories.bits[good])
+            answers += self._decide(chosen, fine, marks[good], lineup, at)
         for i, error in enumerate(wrong):
             if error is not None:
                 answers.insert(i, error)
@@ -110,34 +117,56 @@ class Decider:
     ) -> tuple[Histories, NDArray[np.uint8], list[RequestError | None]]:
         """Histories with the events asked about, marks of decided contacts, what is wrong."""
         wrong: list[RequestError | None] = [None] * len(questions)
-        size = MARK + self.folding.size
-        births = np.ones((len(questions), self._births))
-        births[:, :2] = [question.birth for question in questions]
-        rows = np.concatenate(
-            [np.zeros((len(questions), MARK), np.uint8), self.folding.begin(births)], axis=1
-        )
-        for i, state in enumerate(states):
-            if state is not None and len(state) == size:
-                rows[i] = np.frombuffer(state, dtype=np.uint8)
-            elif state is not None:
-                wrong[i] = RequestError("history must be of this world, got another")
-        marks, histories = rows[:, :MARK], self.folding.reopen(rows[:, MARK:])
-        tenure = self.folding.tenure(histories)
-        for i, question in enumerate(questions):
-            if question.period is not None and question.period != tenure[i] and wrong[i] is None:
+        marks = np.zeros((len(questions), MARK), dtype=np.uint8)
+        kept = [None if state is None else state[MARK:] for state in states]
+        before = self.records.form.read_many(kept)
+        for i, (question, state) in enumerate(zip(questions, states, strict=True)):
+            told = max(int(before.kept[i, 0]), 0)
+            if question.period is not None and question.period != told:
                 wrong[i] = RequestError(
-                    f"period must be the number of periods told of before ({tenure[i]})", 409
+                    f"period must be the number of periods told of before ({told})", 409
                 )
-        for period in range(max(len(question.events) for question in questions)):
-            told = [i for i, question in enumerate(questions) if len(question.events) > period]
-            events = np.array([questions[i].events[period] for i in told])
-            histories[told] = self.folding.fold(histories[told], events)
-            marks[told] = 0
-            for i in np.array(told)[~self.folding.possible(histories[told])]:
-                wrong[int(i)] = RequestError(
-                    f"events[{period}].stage_move must keep the customer within the pipeline"
+            if state is not None and not len(question.events):
+                marks[i] = np.frombuffer(state[:MARK], dtype=np.uint8)
+        births = np.stack([question.birth for question in questions])
+        events = [question.events for question in questions]
+        consent = np.array([question.consent for question in questions], dtype=np.float32)
+        try:
+            after = self.records.fold(births, events, before=before, consent=consent)
+        except RecordError:
+            after = self._fold_one_by_one(births, events, before, consent, wrong)
+        return after, marks, wrong
+
+    def _fold_one_by_one(
+        self,
+        births: NDArray[np.float64],
+        events: list[NDArray[np.float64]],
+        before: Histories,
+        consent: NDArray[np.float32],
+        wrong: list[RequestError | None],
+    ) -> Histories:
+        """Fold where some customer's events cannot have come about, and note whose."""
+        after = before.copy()
+        for i in range(len(events)):
+            row = slice(i, i + 1)
+            one = Histories(before.kept[row], before.bits[row])
+            try:
+                folded = self.records.fold(
+                    births[row], events[row], before=one, consent=consent[row]
                 )
-        return histories, marks, wrong
+            except RecordError as error:
+                wrong[i] = RequestError(f"{error.field} must be {error.rule} after these events")
+            else:
+                after.kept[row], after.bits[row] = folded
+        return after
+
+    def _look(self, histories: Histories, channel: NDArray[np.int64]) -> Seen:
+        """What is known and allowed now, with the customers where they say they are."""
+        here = histories.copy()
+        here.kept[:, self._visiting] = np.where(
+            channel > 0, channel, histories.kept[:, self._visiting]
+        )
+        return self.records.look(here)
 
     def _decide(
         self,
@@ -155,13 +184,13 @@ class Decider:
             inbound=np.array([question.asking != "outbound" for question in questions]),
             contacted=contacted,
         )
-        seen = self.folding.observe(histories, asked.consent, asked.channel)
+        seen = self._look(histories, asked.channel)
         challenged = lineup.challenged([question.customer for question in questions])
         chosen, masks, scores, values = decide_rows(
             self.catalogue, lineup, seen, asked, challenged, self._generator
         )
         contacts = self.catalogue.outbound[chosen.actions]
-        tenure = self.folding.tenure(histories)
+        tenure = histories.tenure()
         made: list[Made | RequestError] = []
         time, policies = moment(at), (lineup.champion, lineup.challenger or lineup.champion)
         told = (masks.tolist(), scores.tolist(), chosen.propensities.tolist(), values.tolist())
@@ -170,7 +199,7 @@ class Decider:
         ):
             decision = new_id(at)
             mark = mark_of(decision) if contacts[i] else marks[i].tobytes()
-            state = mark + histories[i].tobytes()
+            state = mark + self.records.form.write(histories, i)
             record = {
                 "kind": "decision",
                 "id": decision,
@@ -196,7 +225,7 @@ class Decider:
                 "channel": question.channel,
                 "contacted": bool(contacted[i]),
                 "conditions": int(seen.conditions[i]),
-                "features": pack_bytes(seen.features[i]),
+                "features": pack_bytes(seen.observations[i]),
                 "state": pack_bytes(state),
             }
             made.append(Made(record, personal, state))
@@ -206,7 +235,7 @@ class Decider:
 def decide_rows(
     catalogue: Catalogue,
     lineup: Lineup,
-    seen: Observed,
+    seen: Seen,
     asked: Asked,
     challenged: NDArray[np.bool_],
     generator: np.random.Generator,
@@ -228,7 +257,7 @@ def decide_rows(
         ServiceError: If a decision would contact somebody without consent.
     """
     masks = catalogue.permitted(seen.masks, asked)
-    scores, values = lineup.score(challenged, seen.features, masks)
+    scores, values = lineup.score(challenged, seen.observations, masks)
     chosen = choose(scores, masks, lineup.epsilon, generator.random(len(masks)))
     catalogue.check_contacts(chosen.actions, asked.consent)
     return chosen, masks, scores, values

@@ -279,8 +279,9 @@ class Desk:
         """The answer to a decision that is on record."""
         customer = made.personal["customer"]
         token = self.decider.seal(customer, made.state) if self.stateless else None
-        rules = self.decider.folding.rules
-        return render_answer(made.record, made.personal, self.decider.catalogue, rules, token)
+        return render_answer(
+            made.record, made.personal, self.decider.catalogue, self.decider.rules, token
+        )
 
     def _state_of(self, question: Question, batch: _Batch) -> bytes | None:
         """What is remembered of a customer, by us or by whoever asks."""

@@ -11,11 +11,14 @@ import math
 from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
-from nba_gym.errors import RequestError
-from nba_gym.records.events import BIRTH_EVENTS, event_columns
+import numpy as np
+from numpy.typing import NDArray
+
+from nba_gym.errors import RecordError, RequestError
 from nba_gym.records.log import range_of
 from nba_gym.scenario.schema import Scenario
 from nba_gym.serving.chain import orjson
+from nba_gym.serving.events import Records
 
 LONGEST_NAME = 128
 """Characters of a customer's number, a key or a decision."""
@@ -24,9 +27,10 @@ MOST_EVENTS = 600
 LONGEST_HISTORY = 16_384
 """Characters of a folded history."""
 _LARGEST = 3.0e38
+_BIRTH = ("phase", "commitment")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Question:
     """A checked request for a decision.
 
@@ -35,8 +39,8 @@ class Question:
         consent: Whether each channel may be used, ``n_channels`` long; inbound ones need none.
         asking: ``any``, ``outbound`` or ``inbound``.
         channel: Index of the inbound channel that the customer is on, from 1; 0 is as recorded.
-        events: One row of event columns a period.
-        birth: Birth record but for consent: phase and commitment.
+        events: One row of event columns a period, ``(periods, n_columns)``.
+        birth: Birth record, ``(n_birth_columns,)``.
         history: Folded history that an earlier answer gave, or None.
         period: Periods that the caller believes to be folded already, or None.
         key: Idempotency key, or None.
@@ -47,8 +51,8 @@ class Question:
     consent: tuple[bool, ...]
     asking: str
     channel: int
-    events: tuple[list[float], ...]
-    birth: tuple[float, float]
+    events: NDArray[np.float64]
+    birth: NDArray[np.float64]
     history: str | None
     period: int | None
     key: str | None
@@ -113,12 +117,15 @@ class Reader:
     """
 
     def __init__(self, scenario: Scenario) -> None:
-        self.columns = event_columns(scenario)
-        self._places = {name: i for i, name in enumerate(self.columns)}
-        self.ranges = {name: range_of(name, scenario) for name in self.columns}
+        self.records = Records(scenario)
+        self.ranges = {name: range_of(name, scenario) for name in self.records.columns}
         if scenario.pipeline.stages == 0:
             self.ranges["stage_move"] = (0.0, 0.0, True)
-        self._nothing = [-1.0 if name == "need_bought" else 0.0 for name in self.columns]
+        births = [f"start_{name}" for name in _BIRTH]
+        self.birth_ranges = {
+            name: range_of(column, scenario) for name, column in zip(_BIRTH, births, strict=True)
+        }
+        self._staged = scenario.pipeline.stages > 0
         self._channels = [channel.name for channel in scenario.channels]
         self._inbound = {
             channel.name: i + 1
@@ -126,9 +133,6 @@ class Reader:
             if channel.direction == "inbound"
         }
         self.outbound = [c.name for c in scenario.channels if c.direction == "outbound"]
-        self.birth_ranges = {
-            name.removeprefix("start_"): range_of(name, scenario) for name in BIRTH_EVENTS[:2]
-        }
 
     def question(self, body: bytes, key: str | None) -> Question:
         """Read what was sent to ``/v1/decide``.
@@ -179,35 +183,29 @@ class Reader:
             _must("channel", f"be the inbound channel that the customer is on ({known})")
         return self._inbound[sent]
 
-    def _events(self, sent: Any) -> tuple[list[float], ...]:
+    def _events(self, sent: Any) -> NDArray[np.float64]:
         if not isinstance(sent, list) or len(cast(list[Any], sent)) > MOST_EVENTS:
             _must("events", f"be a list of at most {MOST_EVENTS} periods")
-        return tuple(self._event(each, i) for i, each in enumerate(cast(list[Any], sent)))
+        rows = cast(list[Any], sent)
+        for row in rows:
+            if not isinstance(row, dict) or "period" in row:
+                _must("events", f"hold objects of {', '.join(self.records.columns)}")
+            if not self._staged and cast(dict[str, Any], row).get("stage_move"):
+                _must("stage_move", "be 0 in a world without a pipeline")
+        try:
+            return self.records.events(rows)
+        except RecordError as error:
+            _must(error.field, f"be {error.rule}")
 
-    def _event(self, sent: Any, number: int) -> list[float]:
-        where = f"events[{number}]"
-        if not isinstance(sent, dict):
-            _must(where, "be an object of event columns")
-        given = cast(dict[str, Any], sent)
-        _only(given, where, self._places)
-        row = self._nothing.copy()
-        for name, value in given.items():
-            i = self._places[name]
-            row[i] = _number(value, self.ranges[name], where, name)
-        if given.get("purchases") and "need_bought" not in given:
-            _must(f"{where}.need_bought", "be told where something was bought")
-        return row
-
-    def _birth(self, sent: Any) -> tuple[float, float]:
+    def _birth(self, sent: Any) -> NDArray[np.float64]:
         if not isinstance(sent, dict):
             _must("birth", "be an object")
         given = cast(dict[str, Any], sent)
         _only(given, "birth", self.birth_ranges)
-        phase, commitment = (
-            _number(given.get(name, 0), limits, "birth", name)
-            for name, limits in self.birth_ranges.items()
-        )
-        return phase, commitment
+        try:
+            return self.records.birth({f"start_{name}": given[name] for name in given})
+        except RecordError as error:
+            _must(error.field.replace("start_", "birth."), f"be {error.rule}")
 
 
 _QUESTION = (

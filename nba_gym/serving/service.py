@@ -108,11 +108,11 @@ class Service:
 
     def warm_up(self) -> None:
         """Compile and load everything that the first customer would wait for."""
-        everything = (True,) * self.scenario.n_channels
-        nobody = Question("", everything, "any", 0, (), (0.0, 0.0), None, None, None, "")
-        nothing = [0.0] * len(self.reader.columns)
-        told = Question("", everything, "any", 0, (nothing,), (0.0, 0.0), None, None, None, "")
-        for question in (nobody, told):
+        for body in (
+            b'{"customer":"x","consent":{}}',
+            b'{"customer":"x","consent":{},"events":[{}]}',
+        ):
+            question = self.reader.question(body, None)
             made = self.desk.decider.decide([question], [None], self.desk.lineup, 0.0)[0]
             if isinstance(made, RequestError):
                 raise ServiceError(f"the policy must decide for a new customer, got: {made}")

@@ -45,13 +45,14 @@ def solve(problem: TabularProblem, *, horizon: int | None = None) -> Solution:
         V*, Q* and the best policy; with a horizon, those of the first period.
 
     Raises:
-        PolicyError: If the horizon is below 1.
+        PolicyError: If the problem is no tables, or the horizon is below 1.
 
     Source: Bellman (1957), backward induction, with a horizon; without, policy iteration, Howard
     (1960): the value of each policy is solved for, so nothing but rounding stands between the
     result and the optimum. ``error`` follows from the residual of Bellman's equation, Puterman
     (1994), theorem 6.3.1.
     """
+    _check_problem(problem)
     if horizon is not None:
         return _solve_backwards(problem, horizon)
     policy = _best(_action_values(problem, np.zeros(problem.n_states)))
@@ -82,6 +83,7 @@ def evaluate(problem: TabularProblem, policy: ArrayLike, *, horizon: int | None 
     Raises:
         PolicyError: If the policy is none of this problem, or takes an action that is not allowed.
     """
+    _check_problem(problem)
     chances = _chances(problem, policy)
     moves = np.einsum("sa,sat->st", chances, problem.transitions)
     rewards = (chances * problem.rewards).sum(axis=1)
@@ -113,7 +115,8 @@ class Regret:
 
 def regret(problem: TabularProblem, policy: ArrayLike, *, horizon: int | None = None) -> Regret:
     """Compare a policy with the optimum; arguments and errors as for :func:`evaluate`."""
-    value = float(problem.start @ evaluate(problem, policy, horizon=horizon))
+    values = evaluate(problem, policy, horizon=horizon)
+    value = float(problem.start @ values)
     optimum = solve(problem, horizon=horizon).value
     share = value / optimum if optimum > 0.0 else float("nan")
     return Regret(value, optimum, optimum - value, share)
@@ -144,6 +147,7 @@ def whittle_indices(problem: TabularProblem, *, criterion: Criterion = "discount
     """
     if criterion not in ("discounted", "average"):
         raise PolicyError(f"criterion must be 'discounted' or 'average', got {criterion!r}")
+    _check_problem(problem)
     if problem.n_actions != 2 or not problem.allowed.all():
         raise PolicyError(
             f"problem must have two actions, allowed everywhere, got {problem.n_actions} actions, "
@@ -235,6 +239,7 @@ def schedule(problem: TabularProblem, horizon: int) -> Schedule:
 
     Source: Bellman (1957).
     """
+    _check_problem(problem)
     values = np.zeros((_check_horizon(horizon) + 1, problem.n_states))
     policy = np.zeros((horizon, problem.n_states), dtype=np.int64)
     for t in reversed(range(horizon)):
@@ -269,6 +274,17 @@ def _best(q: Floats) -> NDArray[np.int64]:
 
 def _solve_linear(system: Floats, right: Floats) -> Floats:
     return np.asarray(cast(Any, np.linalg).solve(system, right))
+
+
+def _check_problem(problem: object) -> None:
+    """Tables only: what is easily given in their place is a scenario or an environment."""
+    if not isinstance(problem, TabularProblem):
+        raise PolicyError(
+            "problem must be tables (nba_gym.tabular.TabularProblem), "
+            f"got {type(problem).__name__}; "
+            "nba_gym.scenario.tables.problem_of(scenario) are those of a scenario given as tables, "
+            "nba_gym.truth.enumerate_world(scenario).problem those of an enumerable one"
+        )
 
 
 def _check_horizon(horizon: int) -> int:

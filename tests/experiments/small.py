@@ -11,8 +11,9 @@ import tyro
 
 from agents import train
 from agents.recipe import load_recipe
+from nba_gym.effort import Effort
 
-EFFORT: dict[str, Any] = {"campaign": 300, "tuning": 40, "trials": 2}
+EFFORT = Effort(campaign=300, tuning=40, trials=2)
 
 
 def small_recipe(folder: Path, name: str, **changes: Any) -> str:

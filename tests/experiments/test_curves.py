@@ -162,7 +162,7 @@ def test_curves_go_on_where_they_were_interrupted_and_are_those_of_the_trainings
     monkeypatch.setattr(curves, "WATCHED", 40)
     recipes = tuple(small_recipe(tmp_path, name) for name in ("a2c", "maskable_ppo"))
     arguments = Arguments(
-        worlds=("control",), recipes=recipes, seeds=2, customers=60, workers=1, **EFFORT
+        worlds=("control",), recipes=recipes, seeds=2, customers=60, workers=1, practice=EFFORT
     )
     told: list[list[str]] = []
     monkeypatch.setattr(Processes, "run", run_here(told, stop_at=3))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,20 @@ pytest.importorskip("sb3_contrib")
 
 from experiments import first_comparison, steps
 from experiments.first_comparison import Arguments, main
+from nba_gym.effort import Effort
 
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {
     "customers": 60,
     "steps": 32_768,
-    "campaign": 300,
-    "tuning": 60,
-    "trials": 3,
+    "practice": Effort(campaign=300, tuning=60, trials=3),
 }
-FLAGS = [text for name, value in SMALL.items() for text in (f"--{name}", str(value))]
+FLAGS = [
+    text
+    for name, value in (SMALL | vars(SMALL["practice"])).items()
+    if name != "practice"
+    for text in (f"--{name}", str(value))
+]
 
 
 @pytest.fixture(autouse=True)
@@ -83,12 +88,16 @@ def test_a_run_goes_on_where_it_was_interrupted_and_comes_to_the_same(
 def test_only_what_depends_on_an_argument_is_done_anew(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     main(Arguments(name="one", **SMALL))
+    shorter = {"customers": 50, "seed": 1, "practice": replace(SMALL["practice"], trials=2)}
     cases: list[tuple[dict[str, Any], set[str]]] = [
         ({"customers": 50}, {"practice", "training"}),
         ({"customers": 50, "seed": 1}, {"practice"}),
-        ({"customers": 50, "seed": 1, "trials": 2}, set()),
-        ({"customers": 50, "seed": 1, "trials": 2}, {"practice", "training", "comparison"}),
-        ({"customers": 50, "seed": 1, "trials": 2, "fresh": True}, set()),
+        (shorter, set()),
+        (
+            {"customers": 50, "seed": 1, "practice": replace(SMALL["practice"], trials=2)},
+            {"practice", "training", "comparison"},
+        ),
+        (shorter | {"fresh": True}, set()),
     ]
     for change, reused in cases:
         capsys.readouterr()
@@ -102,7 +111,8 @@ def test_only_what_depends_on_an_argument_is_done_anew(tmp_path, monkeypatch, ca
 def test_ctrl_c_while_training_is_answered_with_how_to_go_on(tmp_path):
     code = (  # a shell that runs the tests in the background has SIGINT ignored
         "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "runpy.run_module('experiments.first_comparison', run_name='__main__')"
+        "module = 'experiments.first_comparison';"
+        "runpy.run_module(module, run_name='__main__', alter_sys=True)"
     )
     command = [sys.executable, "-c", code, "--name", "stopped", *FLAGS, "--steps", "6000000"]
     process = subprocess.Popen(

@@ -53,7 +53,7 @@ def test_all_three_learn_with_the_same_budget_and_the_twin_alone_sees_everything
     names = ("maskable_ppo_from_scratch", "maskable_ppo_history")
     recipe, history = (small_recipe(tmp_path, name) for name in names)
     given = Arguments(worlds=("control",), recipe=recipe, history=history, seeds=2, workers=1)
-    main(replace(given, customers=60, write=True, **EFFORT))
+    main(replace(given, customers=60, write=True, practice=EFFORT))
     assert len(told) == 6
     assert [c[c.index("--steps") + 1] for c in told] == ["4096"] * 6
     assert [(c[c.index("--recipe") + 1], "--everything" in c) for c in told[:3]] == [

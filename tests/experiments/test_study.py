@@ -12,7 +12,9 @@ pytest.importorskip("sb3_contrib")
 
 from experiments import steps
 from experiments.study import Arguments, main
+from nba_gym.effort import Effort
 from nba_gym.errors import PolicyError, ScenarioError
+from tests.experiments.small import EFFORT
 
 SMALL: dict[str, Any] = {
     "worlds": ("control",),
@@ -20,9 +22,7 @@ SMALL: dict[str, Any] = {
     "scratch_seeds": 1,
     "customers": 40,
     "steps": 8_192,
-    "campaign": 300,
-    "tuning": 40,
-    "trials": 2,
+    "practice": EFFORT,
 }
 
 
@@ -61,7 +61,7 @@ def test_what_cannot_be_studied_is_refused_before_anything_is_done(tmp_path, mon
     with pytest.raises(ScenarioError, match="contrl"):
         main(replace(small, worlds=("control", "contrl")))
     with pytest.raises(PolicyError, match="trials must be at least 1, got 0"):
-        main(replace(small, trials=0))
+        Effort(trials=0)
     with pytest.raises(PolicyError, match="name must be one folder inside of runs"):
         main(replace(small, name="../elsewhere"))
     assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,7 @@ from nba_gym.scenario.load import load_scenario
 from nba_gym.scenario.schema import Scenario
 from nba_gym.serving.choosing import Asked, catalogue_of
 from nba_gym.serving.decider import decide_rows
-from nba_gym.serving.folding import Folding
+from nba_gym.serving.events import Records
 from nba_gym.serving.lineup import Lineup
 from nba_gym.serving.loading import load_policy
 from tests.serving.policies import write_policy
@@ -54,11 +54,11 @@ def count_contacts(
         consent: Whether they consent to anything.
     """
     generator = np.random.default_rng(seed)
-    folding, catalogue = Folding(scenario), catalogue_of(scenario)
+    records, catalogue = Records(scenario), catalogue_of(scenario)
     births = random_events(scenario, BIRTH_EVENTS, n, generator)
-    histories = folding.begin(births)
-    for _ in range(int(generator.integers(0, 6))):
-        histories = folding.fold(histories, random_events(scenario, None, n, generator))
+    periods = int(generator.integers(0, 6))
+    events = [random_events(scenario, None, n, generator) for _ in range(periods)]
+    told = list(np.stack(events, axis=1)) if periods else [np.empty((0, len(records.columns)))] * n
     inbound = np.array([channel.direction == "inbound" for channel in scenario.channels])
     given = np.broadcast_to(inbound | consent, (n, scenario.n_channels)).copy()
     asked = Asked(
@@ -68,7 +68,7 @@ def count_contacts(
         inbound=generator.random(n) < 0.5,
         contacted=np.zeros(n, dtype=np.bool_),
     )
-    seen = folding.observe(folding.reopen(histories), given, asked.channel)
+    seen = records.look(records.fold(births, told, consent=given.astype(np.float32)))
     challenged = np.zeros(n, dtype=np.bool_)
     chosen, *_ = decide_rows(catalogue, lineup, seen, asked, challenged, generator)
     reachable = chosen.propensities[:, catalogue.outbound].sum()

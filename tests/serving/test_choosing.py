@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nba_gym.errors import ServiceError
 from nba_gym.serving.choosing import Asked, catalogue_of, choose, share_of
 from nba_gym.serving.decider import decide_rows
-from nba_gym.serving.folding import Observed
+from nba_gym.serving.events import Seen
 from nba_gym.serving.loading import load_policy
 from tests.serving.consent import count_contacts
 
@@ -73,7 +73,7 @@ def test_logged_propensities_tell_what_another_policy_would_have_earned(
     arms = replace(lineup, challenger=load_policy(other_policy)[0], share=0.4, epsilon=0.3)
     catalogue = catalogue_of(retail)
     n_features = len(arms.champion.card["features"])
-    seen = Observed(
+    seen = Seen(
         generator.uniform(-1.0, 1.0, (n, n_features)).astype(np.float32),
         (generator.random((n, retail.n_actions)) < 0.3).astype(np.int8),
         np.zeros(n, dtype=np.uint64),
@@ -84,12 +84,12 @@ def test_logged_propensities_tell_what_another_policy_would_have_earned(
     asked = Asked(everything, np.zeros(n, dtype=np.int64), yes, yes, no)
     challenged = arms.challenged([f"c-{i}" for i in range(n)])
     made, masks, *_ = decide_rows(catalogue, arms, seen, asked, challenged, generator)
-    worth = seen.features[:, : retail.n_actions].astype(np.float64)  # of each action, at random
+    worth = seen.observations[:, : retail.n_actions].astype(np.float64)  # of each action, at random
     rows = np.arange(n)
     earned = worth[rows, made.actions] + generator.normal(size=n)
     for policy in (arms.champion, arms.challenger):
         assert policy is not None
-        scores = policy.decide_batch(seen.features, masks).scores
+        scores = policy.decide_batch(seen.observations, masks).scores
         wanted = np.argmax(np.where(masks > 0, scores, -np.inf), axis=1)
         matches = made.actions == wanted
         told = earned * matches / made.propensities[rows, made.actions]

@@ -128,7 +128,7 @@ def test_served_journeys_see_what_was_simulated(bench):
     log = record_journeys(UniformRandom(), bench.scenario, n, 3)
     wanted = replay(log, bench.scenario)
     channels = [channel.name for channel in bench.scenario.channels]
-    columns, outbound = bench.reader.columns, bench.reader.outbound
+    columns, outbound = bench.reader.records.columns, bench.reader.outbound
     consent = log.births[:, 2:].copy()
     for t in range(periods):
         for i in range(n):
@@ -227,7 +227,7 @@ def test_outcomes_are_on_record_and_of_decisions_made_here(bench):
     assert (row["customer"], row["reward"], row["outcomes"]) == ("ann", 15.0, 2)
     assert row["action_name"] == told["action"]
     assert row["propensity"] == row["propensities"][row["action"]] == 1.0
-    assert len(row["features"]) == len(bench.desk.decider.folding.features)
+    assert len(row["features"]) == len(bench.lineup.champion.card["features"])
 
 
 def test_an_erased_customer_is_forgotten_everywhere(bench):

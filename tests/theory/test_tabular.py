@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -18,7 +19,7 @@ from nba_gym.tabular import (
     recency_mailing,
     tabular_problem,
 )
-from nba_gym.truth import MyopicOracle, evaluate, regret, solve, whittle_indices
+from nba_gym.truth import MyopicOracle, evaluate, regret, schedule, solve, whittle_indices
 
 
 class ByState:
@@ -105,6 +106,22 @@ def test_whittle_indices_of_the_circulant_are_the_published_ones():
 def test_whittle_indices_of_the_restart_problem_are_the_published_ones():
     found = whittle_indices(restart_problem(), criterion="average")
     np.testing.assert_allclose(np.round(found, 3), [-0.9, -0.729, -0.509, -0.259, 0.01])
+
+
+def test_a_world_in_the_place_of_its_tables_is_refused_with_where_they_are():
+    world, said = (
+        cast(Any, load_scenario("mailing")),
+        r"got Scenario; .*problem_of.*enumerate_world",
+    )
+    for ask in (
+        solve,
+        whittle_indices,
+        partial(evaluate, policy=[0]),
+        partial(regret, policy=[0]),
+        partial(schedule, horizon=3),
+    ):
+        with pytest.raises(PolicyError, match=said):
+            ask(world)
 
 
 # --- against other ways to the same number ---------------------------------------------------

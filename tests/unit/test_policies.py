@@ -17,7 +17,7 @@ from nba_gym.policies.campaign import happens_within
 from nba_gym.policies.propensity import (
     _regress,  # pyright: ignore[reportPrivateUsage]
 )
-from nba_gym.policies.simple import draw_actions
+from nba_gym.policies.rows import draw_actions
 from nba_gym.records.ledger import LINES
 from nba_gym.scenario.load import load_scenario
 from nba_gym.statistics import mean_interval

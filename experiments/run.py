@@ -1,0 +1,161 @@
+"""Run a study: ``python -m experiments.run greedy_vs_rl``, or the path of a study file.
+
+What is finished is kept and never done again, so Ctrl-C, or a kill, and the same command go on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from agents.files import whole_file
+from agents.train import run_main
+from experiments.console import CONSOLE, say
+from experiments.engine.engines import Engine
+from experiments.engine.load import find_study, load_study
+from experiments.engine.plan import Plan, Task, plan
+from experiments.engine.schedule import Progress, Store, run_plan, to_do
+from experiments.engine.schema import Study
+from experiments.processes import ROOT
+from experiments.stages import what_counts
+from experiments.steps import run_folder
+from nba_gym.errors import check_least
+from nba_gym.evaluation.provenance import provenance
+from nba_gym.evaluation.results import STUDY, load_results
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Run a study, and keep every cell of it in runs/<name>/."""
+
+    study: Annotated[str, tyro.conf.Positional]
+    """name of a study in experiments/studies, or a TOML file"""
+    set: tuple[str, ...] = ()
+    """changes to the study, e.g. seeds=3 customers=2000 effort.trials=20"""
+    smoke: bool = False
+    """as small as can be, to see whether it runs; nothing it says is to be believed"""
+    name: str | None = None
+    """folder inside of runs; by default that of the study, with -smoke"""
+    workers: int = max(1, os.cpu_count() or 1)
+    """cells side by side, on a core each"""
+    engine: Literal["local", "ray"] = "local"
+    """processes of this machine, or a Ray cluster"""
+    address: str = "auto"
+    """of the Ray cluster"""
+    fresh: bool = False
+    """begin anew: use nothing that an earlier run has finished"""
+    plan: bool = False
+    """only say what would be run"""
+
+
+def main(arguments: Arguments) -> None:
+    """Plan, run, and say where everything is."""
+    check_least(1, workers=arguments.workers)
+    study = load_study(arguments.study, arguments.set, smoke=arguments.smoke)
+    planned = plan(study, what_counts(), small=arguments.smoke)
+    out = run_folder(arguments.name or _folder_name(arguments))
+    store = Store(out, fresh=arguments.fresh)
+    left = to_do(planned, store)
+    _announce(planned, left, out)
+    if arguments.plan:
+        return
+    about = _about(arguments, study, planned)
+    _write(out, about | {"finished": False})
+    try:
+        if left:
+            _run(arguments, planned, store, len(left))
+    except KeyboardInterrupt:
+        say(f"interrupted; what is finished is kept in {out}/, and the same command goes on")
+        raise SystemExit(130) from None
+    finally:
+        results = load_results(out)
+        if results.records:
+            results.save_rows()
+    _write(out, about | {"finished": True})
+    say(f"{len(planned.cells)} cells in {out}/")
+
+
+def _run(arguments: Arguments, planned: Plan, store: Store, n: int) -> None:
+    begun, engine = time.perf_counter(), _engine(arguments)
+    shown = len(str(n))
+
+    def told(task: Task, seconds: float, progress: Progress) -> None:
+        done = sum(progress.done.values())
+        say(f"{done:>{shown}}/{n}  {task.name}: {seconds:.1f} s; left: {readable(progress.left)}")
+
+    try:
+        with CONSOLE.status(f"{n} tasks, {engine.workers} at a time"):
+            run_plan(planned, store, engine, told)
+    finally:
+        engine.close()
+    say(f"{n} tasks in {readable(time.perf_counter() - begun)}")
+
+
+def _engine(arguments: Arguments) -> Engine:
+    from experiments.engine.local import LocalEngine
+
+    return LocalEngine(arguments.workers)
+
+
+def _announce(planned: Plan, left: list[Task], out: Path) -> None:
+    cells = sum(task.kind == "cell" for task in left)
+    say(f"{len(planned.cells)} cells, {len(planned.cells) - cells} of them finished; {out}/")
+    if left:
+        kinds = [task.kind for task in left]
+        parts = [f"{kinds.count(kind)} of kind {kind}" for kind in dict.fromkeys(kinds)]
+        say(f"to do: {', '.join(parts)}")
+    for told in _grouped(planned.left_out):
+        say(f"left out: {told}")
+
+
+def _grouped(left_out: list[dict[str, str]]) -> list[str]:
+    """What is left out, one line for each contender and reason."""
+    where: dict[tuple[str, str], list[str]] = {}
+    for told in left_out:
+        place = f"{told['scenario']} ({told['variation']})"
+        where.setdefault((told["contender"], told["why"]), []).append(place)
+    return [f"{who} in {', '.join(places)}: {why}" for (who, why), places in where.items()]
+
+
+def _about(arguments: Arguments, study: Study, planned: Plan) -> dict[str, Any]:
+    return {
+        "name": find_study(arguments.study).stem,
+        "title": study.title,
+        "question": study.question,
+        "smoke": arguments.smoke,
+        "study": study.model_dump(mode="json"),
+        "baseline": list(study.baseline),
+        "worlds": planned.worlds,
+        "variations": planned.variations,
+        "contenders": planned.contenders,
+        "left_out": planned.left_out,
+        "cells": planned.cells,
+        "provenance": provenance(ROOT) | what_counts(),
+    }
+
+
+def _write(out: Path, about: dict[str, Any]) -> None:
+    with whole_file(out / STUDY) as draft:
+        draft.write_text(json.dumps(about, indent=2) + "\n")
+
+
+def _folder_name(arguments: Arguments) -> str:
+    return find_study(arguments.study).stem + ("-smoke" if arguments.smoke else "")
+
+
+def readable(seconds: float) -> str:
+    """A time for people."""
+    minutes = seconds / 60.0
+    if minutes < 2.0:
+        return f"{seconds:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 120.0 else f"{minutes / 60.0:.1f} h"
+
+
+if __name__ == "__main__":
+    run_main(main, Arguments)

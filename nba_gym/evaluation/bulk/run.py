@@ -1,0 +1,231 @@
+"""Simulate millions of customers part by part, on several threads, and go on where one stopped."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nba_gym.compiled import source_digest
+from nba_gym.errors import PolicyError, check_least
+from nba_gym.evaluation.bulk.live import Batch, StoppedError
+from nba_gym.evaluation.bulk.store import Store
+from nba_gym.evaluation.bulk.totals import Totals
+from nba_gym.policies.checks import check_policy, check_world
+from nba_gym.policies.protocol import Policy
+from nba_gym.records.event_files import EventPart
+from nba_gym.records.sums import Sums
+from nba_gym.scenario.load import load_scenario, scenario_hash
+from nba_gym.scenario.schema import Scenario
+from nba_gym.threads import one_blas_thread, processors
+
+SIDE_BY_SIDE = 8_192
+"""Customers that a thread simulates side by side; more leave the fast caches."""
+OF_TOTALS, OF_EVENTS = 131_072, 32_768
+"""Customers of a part: what is done again at most after a stop, and the rows of an event file."""
+GLANCE = 0.2
+"""Seconds between two looks at how far the threads are."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """What is simulated, and how.
+
+    Attributes:
+        customers: How many customers.
+        first: Number of the first.
+        seed: Seed of the world.
+        periods: Periods of each journey; all of the scenario's by default.
+        events: Whether the event log is kept, too.
+        part: Customers of a part; what is in memory at a time is bounded by it.
+        side_by_side: Customers that a thread simulates at a time.
+        threads: Threads; one a processor by default.
+    """
+
+    customers: int
+    first: int = 0
+    seed: int = 0
+    periods: int | None = None
+    events: bool = False
+    part: int | None = None
+    side_by_side: int = SIDE_BY_SIDE
+    threads: int | None = None
+
+    def check(self, scenario: Scenario) -> None:
+        """Check that all numbers can be used in a world.
+
+        Raises:
+            PolicyError: Naming the first that cannot.
+        """
+        check_least(1, customers=self.customers, side_by_side=self.side_by_side)
+        check_least(1, part=self.of_part)
+        check_least(0, first=self.first)
+        check_world(self.seed, self.threads)
+        if self.periods is not None and not 1 <= self.periods <= scenario.horizon:
+            raise PolicyError(
+                f"periods must be in [1, {scenario.horizon}], the horizon of {scenario.name}, "
+                f"got {self.periods}"
+            )
+        if self.events and scenario.tabular is not None:
+            raise PolicyError(
+                f"scenario must have event logs, got {scenario.name!r}, a tabular world of states"
+            )
+
+    @property
+    def of_part(self) -> int:
+        """Customers of a part."""
+        return self.part if self.part is not None else OF_EVENTS if self.events else OF_TOTALS
+
+    @property
+    def n_parts(self) -> int:
+        """Number of parts."""
+        return -(-self.customers // self.of_part)
+
+    def numbers(self, part: int) -> NDArray[np.uint64]:
+        """Numbers of the customers of a part."""
+        begin = part * self.of_part
+        end = min(self.customers, begin + self.of_part)
+        return np.arange(self.first + begin, self.first + end, dtype=np.uint64)
+
+
+def simulate(
+    policy: Policy,
+    scenario: str | Path | Scenario,
+    bulk: Bulk,
+    out: str | Path,
+    *,
+    about: Mapping[str, Any] | None = None,
+    fresh: bool = False,
+    progress: Progress | None = None,
+) -> Totals:
+    """Simulate many customers, and go on where an earlier call was stopped.
+
+    What comes out is the same to the bit for any number of threads, customers side by side and
+    stops on the way, as long as the policy draws nothing from the generator it is given (one that
+    says probabilities does not).
+
+    Args:
+        policy: Chooses the actions; several threads ask it at a time.
+        scenario: The world.
+        bulk: What is simulated, and how.
+        out: Folder for the parts and what they come to.
+        about: What identifies the policy, as plain values; its name by default. An earlier run of
+            another policy is not gone on with.
+        fresh: Begin anew.
+        progress: Called with customers done and customers in all; a customer who lived half of the
+            periods counts half.
+
+    Returns:
+        The totals; they are also in ``out``.
+
+    Raises:
+        PolicyError: If a number is out of range, or the policy answers with something else.
+        DataError: If the folder holds another simulation, or something else.
+    """
+    scenario = load_scenario(scenario)
+    check_policy("policy", policy)
+    bulk.check(scenario)
+    periods = bulk.periods or scenario.horizon
+    identity = {
+        "scenario": {"name": scenario.name, "hash": scenario_hash(scenario)},
+        "policy": dict(about or {"name": policy.name}),
+        "customers": bulk.customers,
+        "first": bulk.first,
+        "seed": bulk.seed,
+        "periods": periods,
+        "part": bulk.of_part,
+        "events": bulk.events,
+        "source": source_digest()[:16],
+    }
+    store = Store(Path(out), identity, bulk.n_parts, events=bulk.events, fresh=fresh)
+    with one_blas_thread():
+        _Run(policy, scenario, bulk, periods, store, progress).go()
+    totals = Totals(scenario, store.total(scenario, periods))
+    totals.save(Path(out), identity)
+    return totals
+
+
+class _Run:
+    """The threads of one run, and how far they are."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        scenario: Scenario,
+        bulk: Bulk,
+        periods: int,
+        store: Store,
+        progress: Progress | None,
+    ) -> None:
+        self._policy, self._scenario, self._bulk, self._periods = policy, scenario, bulk, periods
+        self._store, self._progress = store, progress
+        self._stop = threading.Event()
+        self._desks = threading.local()
+        self._lived: dict[int, int] = {}  # customers and periods, by thread
+        threads = bulk.threads or processors()
+        # a policy that is shown the simulator can be shown one at a time: share each step instead
+        bound = hasattr(policy, "bind")
+        self._threads, self._of_kernel = (1, threads) if bound else (threads, 1)
+
+    def go(self) -> None:
+        """Do all parts that are not done."""
+        missing = [part for part in range(self._bulk.n_parts) if not self._store.is_done(part)]
+        done = self._bulk.customers - sum(len(self._bulk.numbers(part)) for part in missing)
+        self._tell(done)
+        with ThreadPoolExecutor(self._threads) as pool:
+            waiting = {pool.submit(self._do, part) for part in missing}
+            try:
+                while waiting:
+                    finished, waiting = wait(waiting, GLANCE, FIRST_COMPLETED)
+                    for future in finished:
+                        future.result()
+                    self._tell(done + math.floor(sum(self._lived.values()) / self._periods))
+            finally:
+                self._stop.set()
+                pool.shutdown(cancel_futures=True)
+
+    def _tell(self, done: int) -> None:
+        if self._progress is not None:
+            self._progress(done, self._bulk.customers)
+
+    def _do(self, part: int) -> None:
+        """One part, from birth to its files."""
+        if self._stop.is_set():
+            raise StoppedError
+        scenario, periods, numbers = self._scenario, self._periods, self._bulk.numbers(part)
+        files, sums = self._store.files(part), Sums.nobody(scenario, periods)
+        events = EventPart(scenario, len(numbers), periods) if self._bulk.events else None
+        for at in range(0, len(numbers), self._bulk.side_by_side):
+            self._desk().live(numbers[at : at + self._bulk.side_by_side], sums, events)
+        if events is not None:
+            events.write(files["births"], files["events"])
+        self._store.keep(part, sums)
+
+    def _desk(self) -> Batch:
+        """What this thread works with."""
+        if not hasattr(self._desks, "batch"):
+            me = threading.get_ident()
+            self._lived[me] = 0
+
+            def lived(customers: int) -> None:
+                self._lived[me] += customers
+
+            self._desks.batch = Batch(
+                self._policy,
+                self._scenario,
+                self._bulk.seed,
+                self._periods,
+                threads=self._of_kernel,
+                stop=self._stop,
+                lived=lived,
+            )
+        return self._desks.batch
