@@ -138,6 +138,7 @@ def serve(service: Service, serving: Serving, ready: Callable[[int], None] | Non
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=int(serving.limits.idle_s) + 5,
         timeout_graceful_shutdown=30,
         backlog=1024,
