@@ -10,6 +10,7 @@ import tyro
 from nba_gym.cli.policies import Evaluate, Journey, Policies
 from nba_gym.cli.records import Calibrate, Effects
 from nba_gym.cli.scenarios import Card, Features, Scenarios, Schema, Show
+from nba_gym.cli.simulate import Simulate
 from nba_gym.errors import NbaGymError
 
 COMMANDS = {
@@ -20,6 +21,7 @@ COMMANDS = {
     "journey": Journey,
     "policies": Policies,
     "evaluate": Evaluate,
+    "simulate": Simulate,
     "calibrate": Calibrate,
     "card": Card,
     "effects": Effects,
@@ -49,3 +51,11 @@ def _run_command() -> None:
         command.run()
     except NbaGymError as error:
         raise SystemExit(f"error: {error}") from None
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        where = f", got {error.filename!r}" if error.filename else ""
+        told = (error.strerror or str(error)).lower()
+        raise SystemExit(f"error: a file must be there and usable{where}: {told}") from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
