@@ -30,6 +30,20 @@ class DataError(NbaGymError, ValueError):
     """A data file or an event log cannot be used as given."""
 
 
+class RecordError(DataError):
+    """A record of a customer cannot be used: an event, a consent, a history.
+
+    Args:
+        field: What is wrong, by the names of the scenario; never text that a caller made up.
+        rule: What it must be.
+        got: What it is.
+    """
+
+    def __init__(self, field: str, rule: str, got: object) -> None:
+        super().__init__(f"{field} must be {rule}, got {str(got)[:80]!r}")
+        self.field, self.rule = field, rule
+
+
 class PolicyError(NbaGymError, ValueError):
     """A policy was configured wrongly, or answered with something that is not an action."""
 

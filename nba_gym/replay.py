@@ -60,6 +60,28 @@ class Tables(NamedTuple):
     events: Array
     features: Array
 
+    @staticmethod
+    def of(scenario: Scenario) -> Tables:
+        """The tables of a scenario."""
+        world, book = pack(scenario), compile_rules(scenario)
+
+        def whole(values: Any) -> NDArray[np.int64]:
+            return np.array(values, dtype=np.int64)
+
+        return Tables(
+            world=world.world,
+            cards=action_cards(world.actions),
+            channels=world.channels,
+            needs=world.needs,
+            waves=world.waves,
+            blocked_padded=book.padded,
+            windows=book.windows,
+            shut=book.shut,
+            births=whole(event_places(scenario, BIRTH_EVENTS)),
+            events=whole(event_places(scenario)),
+            features=whole([place for _, place in feature_table(scenario)]),
+        )
+
 
 def _make_replay(digest: str) -> Callable[..., None]:
     def replay_tiles(
@@ -153,25 +175,8 @@ def replay(log: EventLog, scenario: Scenario) -> Replayed:
         DataError: If the log cannot have come about in this world.
     """
     check_log(log, scenario)
-    world, book = pack(scenario), compile_rules(scenario)
+    tables = Tables.of(scenario)
     k, c = scenario.n_needs, scenario.n_channels
-
-    def whole(values: Any) -> NDArray[np.int64]:
-        return np.array(values, dtype=np.int64)
-
-    tables = Tables(
-        world=world.world,
-        cards=action_cards(world.actions),
-        channels=world.channels,
-        needs=world.needs,
-        waves=world.waves,
-        blocked_padded=book.padded,
-        windows=book.windows,
-        shut=book.shut,
-        births=whole(event_places(scenario, BIRTH_EVENTS)),
-        events=whole(event_places(scenario)),
-        features=whole([place for _, place in feature_table(scenario)]),
-    )
     periods, n = log.events.shape[0], len(log.customers)
     out = Replayed(
         observations=np.empty((periods + 1, n, len(tables.features)), dtype=np.float32),

@@ -148,3 +148,29 @@ def write_observations(
     n_columns = out.shape[1]
     turn_to_sheet(view, places, sheet, width)
     copy_sheet(sheet, out.reshape(-1)[first * n_columns :], n_columns, count)
+
+
+@stage
+def lay_ragged(
+    rows: Array,
+    ends: Array,
+    period: int,
+    places: Array,
+    table: Array,
+    purse: Array,
+    first: int,
+    count: int,
+) -> None:
+    """The same of customers who lived different numbers of periods: one period, 0 once it is over.
+
+    Rows of customer ``i`` are ``ends[i] ... ends[i + 1]``.
+    """
+    for f in range(places.shape[0]):
+        at = places[f]
+        for j in range(LANES):
+            row = ends[first + j] + period if j < count else 0
+            event = rows[row, f] if j < count and row < ends[first + j + 1] else 0.0
+            if at >= TABLE_SIZE:
+                purse[at - TABLE_SIZE + j] = event
+            else:
+                table[at + j] = event

@@ -80,7 +80,7 @@ def learn_worth(policy: Policy, scenario: Scenario, customers: int = CUSTOMERS) 
     taught = who < _TAUGHT * customers
     layer = _regress(seen[taught], earned[taught])
     x, y = seen[~taught], earned[~taught]
-    left = y - (x @ layer[0][:, 0] + layer[1][0])
+    left: NDArray[Any] = y - (x @ layer[0][:, 0] + layer[1][0])
     spread = float(np.var(y)) if len(y) else 0.0
     explained = 1.0 - float(np.mean(left**2)) / spread if spread > 0.0 else 0.0
     return Worth(layer, explained, customers)

@@ -32,7 +32,8 @@ from nba_gym.serving.contents import (
     SCENARIO,
     TRITON_GRAPH,
 )
-from nba_gym.serving.engine import Decisions, Engine
+from nba_gym.serving.decisions import Decisions
+from nba_gym.serving.engine import Engine
 from nba_gym.serving.golden import Golden
 from nba_gym.serving.self_test import TOLERANCE, within
 
