@@ -52,6 +52,31 @@ class BundleError(NbaGymError, ValueError):
     """An exported policy folder is incomplete, damaged or made for something else."""
 
 
+class LogError(NbaGymError, RuntimeError):
+    """A decision log cannot be written, or does not hold together."""
+
+
+class StoreError(NbaGymError, RuntimeError):
+    """A store of customers cannot be opened, or belongs to something else."""
+
+
+class ServiceError(NbaGymError, RuntimeError):
+    """The decision service cannot start, or must not answer."""
+
+
+class RequestError(NbaGymError, ValueError):
+    """A request to the decision service cannot be answered as it was asked.
+
+    Args:
+        message: Field and rule; never what was sent, for that may be anybody's.
+        status: HTTP status of the answer.
+    """
+
+    def __init__(self, message: str, status: int = 422) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class CheckpointError(NbaGymError, RuntimeError):
     """A checkpoint cannot be written or read, or belongs to another training."""
 

@@ -11,6 +11,7 @@ from nba_gym.cli.policies import Evaluate, Journey, Policies
 from nba_gym.cli.records import Calibrate, Effects
 from nba_gym.cli.scenarios import Card, Features, Scenarios, Schema, Show
 from nba_gym.cli.simulate import Simulate
+from nba_gym.cli.serving import Decisions, MakeKey, Serve
 from nba_gym.errors import NbaGymError
 
 COMMANDS = {
@@ -25,6 +26,9 @@ COMMANDS = {
     "calibrate": Calibrate,
     "card": Card,
     "effects": Effects,
+    "serve": Serve,
+    "key": MakeKey,
+    "decisions": Decisions,
 }
 """What can be asked for, by name, in the order of the help."""
 

@@ -155,12 +155,26 @@ class EpsilonGreedy(_Around, ByLot):
 
     def probabilities(self, observations: Array, masks: NDArray[Any]) -> Floats:
         """Probability of every action, ``(n, n_actions)``."""
-        allowed = (masks > 0).astype(np.float64)
-        chances = self.epsilon * allowed / allowed.sum(axis=1, keepdims=True)
         # the policy inside is deterministic: what it is given to draw from must not matter
         chosen = self.policy.act(observations, masks, np.random.default_rng(0))
-        chances[np.arange(len(chosen)), chosen] += 1.0 - self.epsilon
-        return chances
+        return mix_in(chosen, masks, self.epsilon)
+
+
+def mix_in(chosen: NDArray[np.int64], masks: NDArray[Any], epsilon: float) -> Floats:
+    """Probabilities of who draws one of the allowed actions now and then, and else does as chosen.
+
+    Args:
+        chosen: What is done otherwise, ``(n,)``; allowed actions.
+        masks: 1 where an action is allowed, ``(n, n_actions)``.
+        epsilon: Probability of drawing, in [0, 1].
+
+    Returns:
+        ``(n, n_actions)``; rows sum to 1, and what is not allowed has 0.
+    """
+    allowed = (masks > 0).astype(np.float64)
+    chances = epsilon * allowed / allowed.sum(axis=1, keepdims=True)
+    chances[np.arange(len(chosen)), chosen] += 1.0 - epsilon
+    return chances
 
 
 def capped(policy: Policy, contacts: Contacts, cap: int) -> Capped:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -85,16 +86,33 @@ class HistoryForm:
         Raises:
             RecordError: If it is of another world or version, or cannot have come about.
         """
+        return self.read_many([data])
+
+    def read_many(self, data: Sequence[bytes | None]) -> Histories:
+        """Histories from their bytes; where there are none, the customer has none yet.
+
+        Raises:
+            RecordError: If one is of another world or version, or cannot have come about.
+        """
         n_kept, n_bits = self._sizes
         size = _HEAD.size + 4 * (n_kept + n_bits)
-        if len(data) != size:
-            raise RecordError("history", f"of {size} bytes, as in this world", len(data))
-        if data[: _HEAD.size] != self.mark:
-            raise RecordError("history", "one of this world and version", "another")
-        numbers = np.frombuffer(data, dtype="<f4", offset=_HEAD.size, count=n_kept)
-        bits = np.frombuffer(data, dtype="<u4", offset=_HEAD.size + 4 * n_kept)
-        found = Histories(numbers.astype(np.float32)[None], bits.astype(np.uint32)[None])
-        self.check(found)
+        known = [(i, each) for i, each in enumerate(data) if each is not None]
+        for _, each in known:
+            if len(each) != size:
+                raise RecordError("history", f"of {size} bytes, as in this world", len(each))
+            if each[: _HEAD.size] != self.mark:
+                raise RecordError("history", "one of this world and version", "another")
+        found = self.nobody(len(data))
+        if known:
+            raw = np.frombuffer(b"".join(each for _, each in known), dtype=np.uint8)
+            numbers = raw.reshape(len(known), size)[:, _HEAD.size :].copy()
+            read = Histories(
+                numbers[:, : 4 * n_kept].copy().view("<f4").astype(np.float32),
+                numbers[:, 4 * n_kept :].copy().view("<u4").astype(np.uint32),
+            )
+            self.check(read)
+            rows = [i for i, _ in known]
+            found.kept[rows], found.bits[rows] = read
         return found
 
     def check(self, histories: Histories) -> None:

@@ -1,0 +1,322 @@
+"""The service over HTTP: what it answers, what it refuses, and how it stops."""
+
+import json
+import shutil
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from nba_gym.serving.bundle import read_folder
+from nba_gym.serving.chain import read_chain, verify
+from nba_gym.serving.keys import new_key, write_keys
+from tests.serving.processes import Server, wait_for
+
+YES = {"email": True, "push": True, "sms": True, "mail": True}
+ASK = {"customer": "ann", "consent": YES}
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    made = [new_key("shop", "client"), new_key("boss", "admin")]
+    path = tmp_path_factory.mktemp("keys") / "keys.json"
+    write_keys(path, [key for _, key in made])
+    return path, {key.name: f"Bearer {text}" for text, key in made}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, policy, other_policy, keys):
+    data = tmp_path_factory.mktemp("served")
+    policies = tmp_path_factory.mktemp("may-be-loaded")
+    shutil.copytree(policy, policies / "first")
+    shutil.copytree(other_policy, policies / "second")
+    shutil.copytree(other_policy, policies / "damaged")
+    (policies / "damaged" / "policy.onnx").write_bytes(b"no graph")
+    (policies / "link").symlink_to(policy)
+    options = ["--keys", str(keys[0]), "--policies", str(policies), "--receive-s", "1"]
+    with Server(policy, data, *options, "--rate", "2000", "--burst", "400") as made:
+        yield made
+
+
+@pytest.fixture
+def shop(keys):
+    return keys[1]["shop"]
+
+
+@pytest.fixture
+def boss(keys):
+    return keys[1]["boss"]
+
+
+def test_a_decision_ranks_what_is_allowed_and_says_why_the_rest_is_not(server, shop, retail):
+    status, told, _ = server.call("POST", "/v1/decide", ASK, authorization=shop)
+    assert status == 200
+    names = [each["action"] for each in told["ranked"] + told["dropped"]]
+    assert sorted(names) == sorted(action.name for action in retail.actions)
+    scores = [each["score"] for each in told["ranked"]]
+    assert scores == sorted(scores, reverse=True)
+    assert sum(each["propensity"] for each in told["ranked"]) == pytest.approx(1.0)
+    assert all(each["rules"] for each in told["dropped"])
+    assert told["policy"]
+    assert np.isfinite(told["value"])
+
+
+def test_without_consent_there_is_nothing_but_waiting(server, shop):
+    body = {"customer": "no-consent", "consent": {}}
+    status, told, _ = server.call("POST", "/v1/decide", body, authorization=shop)
+    assert (status, [each["action"] for each in told["ranked"]]) == (200, ["wait"])
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"\xff\xfe", 400),
+        (b'{"customer":"SECRET"', 400),
+        (b'{"customer":"SECRET","consent":{},"events":[{"list_spend":NaN}]}', 400),
+        (b'{"customer":"SECRET","consent":{},"events":[{"list_spend":Infinity}]}', 400),
+        (b'{"customer":"SECRET","consent":{},"events":[{"list_spend":1e999}]}', 400),
+        (b'{"customer":"SECRET\\ud800","consent":{}}', 400),
+        (b'{"customer":"SECRET","customer":"b","consent":{}}', 422),
+        (b'{"customer":"SECRET","consent":{"email":true,"email":true}}', 422),
+        (b'{"customer":"SECRET","consent":{},"SECRET":1}', 422),
+        (b'{"customer":"SECRET","consent":{"SECRET":true}}', 422),
+        (b'{"customer":"SECRET","consent":{"email":1}}', 422),
+        (b'{"customer":"SECRET","consent":{},"events":[{"SECRET":1}]}', 422),
+        (b'{"customer":"SECRET","consent":{},"events":[{"sent":2}]}', 422),
+        (b'{"customer":"SECRET","consent":{},"events":[{"sent":"true"}]}', 422),
+        (b'{"customer":"SECRET","consent":{},"events":[{"action":"SECRET"}]}', 422),
+        (b'{"customer":"SECRET","consent":{},"events":[{"period":1}]}', 422),
+        (b'{"customer":"SECRET","consent":{},"events":[{"action":1.5}]}', 422),
+        (b'{"customer":"SECRET","consent":{},"events":[{"action":-1}]}', 422),
+        (b'{"customer":"SECRET","consent":{},"events":[{"purchases":1}]}', 422),
+        (b'{"customer":"SECRET","consent":{},"events":[{"list_spend":1e39}]}', 422),
+        (b'{"customer":"SECRET","consent":{},"events":[{"stage_move":1}]}', 422),
+        (b'{"customer":"SECRET","consent":{},"events":{}}', 422),
+        (b'{"customer":"SECRET","consent":{},"events":[' + b"{}," * 600 + b"{}]}", 422),
+        (b'{"customer":"SECRET","consent":{},"channel":"SECRET"}', 422),
+        (b'{"customer":"SECRET","consent":{},"channel":"email"}', 422),
+        (b'{"customer":"SECRET","consent":{},"asking":"inbound"}', 422),
+        (b'{"customer":"SECRET","consent":{},"period":-1}', 422),
+        (b'{"customer":"SECRET","consent":{},"period":7}', 409),
+        (b'{"customer":"SECRET","consent":{},"birth":{"phase":52}}', 422),
+        (b'{"customer":"","consent":{}}', 422),
+        (b'{"customer":"' + b"x" * 129 + b'","consent":{}}', 422),
+        (b'{"customer":"a\\u0000b","consent":{}}', 422),
+        (b'{"customer":7,"consent":{}}', 422),
+        (b'{"customer":"SECRET"}', 422),
+        (b"[" * 100_000, 400),
+        (b'{"a":' * 2_000 + b"1" + b"}" * 2_000, 400),
+        (b'{"customer":"SECRET","consent":{},"period":' + b"9" * 5_000 + b"}", 400),
+        (b"[]", 422),
+        (b"null", 422),
+        (b'{"customer":"' + b"x" * 300_000 + b'"}', 413),
+    ],
+)
+def test_what_breaks_a_rule_is_refused_without_being_repeated(server, shop, body, status):
+    got, told, _ = server.call("POST", "/v1/decide", body, authorization=shop)
+    assert got == status
+    assert "must" in told["error"]
+    assert "SECRET" not in json.dumps(told)
+
+
+def test_a_key_opens_what_it_is_for(server, keys):
+    _, texts = keys
+    known = texts["shop"]
+    for authorization, path, status in (
+        ("", "/v1/world", 401),
+        (known[:-1], "/v1/world", 401),
+        (known.replace("Bearer", "Basic"), "/v1/world", 401),
+        (known, "/v1/world", 200),
+        (known, "/metrics", 200),
+        ("", "/metrics", 401),
+        ("", "/v2/models/retail", 401),
+        ("", "/v2/health/live", 200),
+        ("", "/", 200),
+    ):
+        assert server.call("GET", path, authorization=authorization)[0] == status
+    for path in ("/admin/v1/swap", "/admin/v1/roll-back", "/admin/v1/erase"):
+        assert server.call("POST", path, {}, authorization=known)[0] == 403
+        assert server.call("POST", path, {})[0] == 401
+
+
+def test_other_hosts_content_types_methods_and_paths_are_refused(server, shop):
+    assert server.call("GET", "/", host="evil.example")[0] == 421
+    told = server.call("POST", "/v1/decide", ASK, authorization=shop, content_type="text/plain")
+    assert told[0] == 415
+    status, told, headers = server.call("GET", "/v1/decide", authorization=shop)
+    assert (status, headers["allow"]) == (405, "POST")
+    assert server.call("GET", "/v1/SECRET", authorization=shop)[1] == {
+        "error": "path must be one that is served"
+    }
+    assert server.call("GET", "/v2/models/SECRET", authorization=shop)[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 20_000 + b"\r\n\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 80 + b"\r\n", b"431"),
+        (b"GET /" + b"y" * 17_000 + b" HTTP/1.1\r\n\r\n", b"431"),
+        (b"POST /v1/decide HTTP/1.1\r\nContent-Length: 999999\r\n\r\n", b"413"),
+        (b"POST /v1/decide HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", b"400"),
+        (
+            b"POST /v1/decide HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + (b"8000\r\n" + b"x" * 0x8000 + b"\r\n") * 10,
+            b"4",
+        ),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", b"4"),
+        (b"POST /v1/decide HTTP/1.1\r\nHost: localhost\r\n", b"408"),
+        (b"", b"408"),
+    ],
+)
+def test_abuse_of_the_wire_is_answered_and_the_connection_closed(server, sent, status):
+    got = server.raw(sent)
+    assert got.startswith(b"HTTP/1.1 " + status), got[:100]
+    assert server.call("GET", "/v2/health/live")[0] == 200
+
+
+def test_the_open_inference_protocol_answers_the_golden_vectors(server, shop, policy):
+    golden = read_folder(policy).golden
+    inputs = [
+        {"name": name, "shape": list(rows.shape), "datatype": kind, "data": rows.ravel().tolist()}
+        for name, kind, rows in (
+            ("observations", "FP32", golden.observations),
+            ("masks", "INT8", golden.masks),
+        )
+    ]
+    path = "/v2/models/retail"
+    status, told, _ = server.call("GET", path, authorization=shop)
+    assert (status, {each["name"] for each in told["inputs"]}) == (200, {"observations", "masks"})
+    assert server.call("GET", f"{path}/ready", authorization=shop)[0] == 200
+    body = {"id": "7", "inputs": inputs}
+    status, told, _ = server.call("POST", f"{path}/infer", body, authorization=shop)
+    assert (status, told["id"], told["model_name"]) == (200, "7", "retail")
+    outputs = {each["name"]: each for each in told["outputs"]}
+    scores = np.array(outputs["scores"]["data"]).reshape(outputs["scores"]["shape"])
+    np.testing.assert_allclose(scores, golden.scores, rtol=1e-5, atol=1e-5)
+    for wrong in (
+        {"inputs": inputs[:1]},
+        {"inputs": [inputs[0], inputs[0]]},
+        {"inputs": [inputs[0] | {"datatype": "FP64"}, inputs[1]]},
+        {"inputs": [inputs[0] | {"shape": [1, 1]}, inputs[1]]},
+        {"inputs": [inputs[0] | {"data": ["x"] * golden.observations.size}, inputs[1]]},
+        {"inputs": [inputs[0], inputs[1] | {"data": [2] * golden.masks.size}]},
+        {"inputs": [inputs[0], inputs[1] | {"data": [0] * golden.masks.size}]},
+        {"inputs": 7},
+        {"inputs": inputs, "more": 1},
+    ):
+        assert server.call("POST", f"{path}/infer", wrong, authorization=shop)[0] == 422
+
+
+def test_a_policy_is_swapped_only_if_it_is_sound_and_can_be_taken_back(server, shop, boss):
+    def deciding():
+        return server.call("POST", "/v1/decide", ASK, authorization=shop)[1]["policy"]
+
+    def swap(name):
+        return server.call("POST", "/admin/v1/swap", {"policy": name}, authorization=boss)[:2]
+
+    before = deciding()
+    status, told = swap("second")
+    assert status == 200
+    assert deciding() == told["policy"] != before
+    for name, refused in (
+        ("damaged", 422),
+        ("none", 404),
+        ("..", 422),
+        ("../first", 422),
+        ("/tmp", 422),
+        ("link", 404),
+    ):
+        assert swap(name)[0] == refused
+        assert deciding() == told["policy"]
+    status, back, _ = server.call("POST", "/admin/v1/roll-back", {}, authorization=boss)
+    assert (status, back["policy"], deciding()) == (200, before, before)
+
+
+def test_numbers_and_documents_are_there(server, shop):
+    server.call("POST", "/v1/decide", ASK, authorization=shop)
+    _, text, _ = server.call("GET", "/metrics", authorization=shop)
+    assert b'nba_requests_total{route="/v1/decide",status="200"}' in text
+    assert b"nba_decide_seconds_bucket" in text
+    assert b"nba_decisions_total{" in text
+    _, document, _ = server.call("GET", "/openapi.json")
+    body = document["paths"]["/v1/decide"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["schema"]["properties"]["events"]["items"]["properties"]["list_spend"]
+    _, world, _ = server.call("GET", "/v1/world", authorization=shop)
+    assert "list_spend" in world["events"]
+
+
+def test_the_page_refers_to_nothing_but_this_service(server):
+    _, page, headers = server.call("GET", "/")
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    assert b"http://" not in page
+    assert b"https://" not in page
+    assert b" src=" not in page
+
+
+def test_too_many_connections_are_turned_away_and_the_others_served(tmp_path, policy):
+    with Server(policy, tmp_path, "--connections", "20", "--receive-s", "1") as server:
+        held = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(40)]
+        assert wait_for(lambda: server.raw(b"") != b"", 3)
+        for each in held:
+            each.close()
+        assert wait_for(lambda: server.call("POST", "/v1/decide", ASK)[0] == 200)
+        assert server.call("POST", "/admin/v1/roll-back", {})[0] == 403  # nobody is the boss
+
+
+def test_told_to_stop_it_answers_what_is_on_its_way_and_all_of_it_is_on_record(tmp_path, policy):
+    answered: list[str] = []
+    lost: list[str] = []
+    with Server(policy, tmp_path) as server:
+        going = threading.Event()
+
+        def work(number):
+            body = json.dumps({"customer": f"c-{number}", "consent": YES}).encode()
+            request = (
+                b"POST /v1/decide HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b"Content-Length: %d\r\n\r\n" % len(body)
+            ) + body
+            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+                file = connection.makefile("rb")
+                while True:
+                    connection.sendall(request)
+                    going.set()
+                    head = b""
+                    while not head.endswith(b"\r\n\r\n"):
+                        line = file.readline()
+                        if not line:
+                            lost.append(f"c-{number}")
+                            return
+                        head += line
+                    told = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+                    said = json.loads(file.read(int(told[b"content-length"])))
+                    if head.startswith(b"HTTP/1.1 200"):
+                        answered.append(said["decision"])
+                    if told.get(b"connection") == b"close":
+                        return
+
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(16)]
+        for thread in threads:
+            thread.start()
+        going.wait(10)
+        time.sleep(0.5)
+        server.stop()
+        for thread in threads:
+            thread.join(10)
+        events = [each["event"] for each in server.logs()]
+    assert not lost
+    assert events[0] == "started"
+    assert events[-2:] == ["stopping", "stopped"]
+    recorded = {entry.record.get("id") for entry in read_chain(tmp_path)}
+    assert len(answered) > 16
+    assert set(answered) <= recorded
+    verify(tmp_path)
+
+
+def test_a_service_that_anybody_could_reach_does_not_start_without_keys(tmp_path, policy):
+    with pytest.raises(RuntimeError, match="loopback"):
+        Server(policy, tmp_path, "--host", "0.0.0.0")
