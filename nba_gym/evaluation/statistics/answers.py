@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from nba_gym.errors import DataError
 from nba_gym.evaluation.results import Results
 from nba_gym.evaluation.statistics.power import customers_for, seeds_for
 from nba_gym.evaluation.statistics.testing import gap, holm, improvement, permutation_p
@@ -81,7 +82,6 @@ class _Side:
 
     by_seed: Floats
     by_customer: Floats
-    numbers: NDArray[Any]
 
     @property
     def several(self) -> bool:
@@ -103,7 +103,8 @@ def answers(results: Results, matters: float = MATTERS) -> list[Answer]:
         baseline = next((name for name in results.study["baseline"] if name in who), None)
         if baseline is None:
             continue
-        sides = {name: _side(results, scenario, variation, name) for name in who}
+        numbers = results.customers(cells[0])["customer"]
+        sides = {name: _side(results, scenario, variation, name, numbers) for name in who}
         for name in who:
             if name != baseline:
                 one = results.cell(results.select(**_keys(scenario, variation, name))[0])
@@ -118,11 +119,17 @@ def _keys(scenario: str, variation: str, contender: str) -> dict[str, str]:
     return {"scenario": scenario, "variation": variation, "contender": contender}
 
 
-def _side(results: Results, scenario: str, variation: str, contender: str) -> _Side:
+def _side(
+    results: Results, scenario: str, variation: str, contender: str, numbers: NDArray[Any]
+) -> _Side:
+    """A contender in a variation of a world; all must have met the same customers."""
     cells = results.select(**_keys(scenario, variation, contender))
     several = [results.customers(name) for name in cells]
+    for name, each in zip(cells, several, strict=True):
+        if not np.array_equal(each["customer"], numbers):
+            raise DataError(f"cells must have the same customers, got others in {name!r}")
     values = np.stack([each["value"] for each in several])
-    return _Side(values.mean(axis=1), values.mean(axis=0), several[0]["customer"])
+    return _Side(values.mean(axis=1), values.mean(axis=0))
 
 
 def _answer(one: _Side, base: _Side, best: _Side | None, matters: float) -> Answer:
