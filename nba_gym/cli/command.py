@@ -7,6 +7,7 @@ import sys
 
 import tyro
 
+from nba_gym.cli.folders import Export, Score
 from nba_gym.cli.policies import Evaluate, Journey, Policies
 from nba_gym.cli.records import Calibrate, Effects
 from nba_gym.cli.scenarios import Card, Features, Scenarios, Schema, Show
@@ -29,6 +30,8 @@ COMMANDS = {
     "serve": Serve,
     "key": MakeKey,
     "decisions": Decisions,
+    "export": Export,
+    "score": Score,
 }
 """What can be asked for, by name, in the order of the help."""
 
