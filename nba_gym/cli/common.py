@@ -41,6 +41,11 @@ def answer(command: str, result: Any, *, as_json: bool, text: Callable[[], str])
         print(text())
 
 
+def answer_error(command: str, message: str) -> None:
+    """The same envelope for a mistake: ``error`` in the place of ``result``."""
+    print(json.dumps({"command": command, "version": nba_gym.__version__, "error": message}))
+
+
 def whisper(line: str) -> None:
     """Tell people how it goes, beside the answer: on standard error."""
     print(line, file=sys.stderr, flush=True)
