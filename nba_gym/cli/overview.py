@@ -11,6 +11,7 @@ _CHAPTERS = {
     "Look at a world": ("scenarios", "show", "features", "schema", "card"),
     "Let customers live": ("journey", "policies", "evaluate", "simulate"),
     "Fit a world to your own records": ("calibrate", "effects"),
+    "Decide for real customers": ("export", "serve", "key", "decisions", "score"),
 }
 _START = """\
 Begin here:

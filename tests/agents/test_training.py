@@ -122,10 +122,10 @@ def test_an_exported_policy_comes_to_the_same_in_any_batch_of_a_bulk_simulation(
     chosen = find_policy(str(folder), SCENARIO)
     assert chosen.about["digest"] == Engine(folder, trial=False).digest
     whole, cut = (
-        simulate(chosen.policy, SCENARIO, Bulk(600, periods=12, **ways), tmp_path / name).sums
-        for name, ways in (
-            ("whole", {"threads": 1}),
-            ("cut", {"threads": 2, "part": 130, "side_by_side": 77}),
+        simulate(chosen.policy, SCENARIO, bulk, tmp_path / name).sums
+        for name, bulk in (
+            ("whole", Bulk(600, periods=12, threads=1)),
+            ("cut", Bulk(600, periods=12, threads=2, part=130, side_by_side=77)),
         )
     )
     for name, array in whole.arrays().items():
