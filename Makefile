@@ -25,7 +25,7 @@ PYTEST_OUTPUT := -q
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench bench-learning study tune curves wins kills mutants clean
+.PHONY: help install run test check format bench bench-learning bench-bulk study tune curves wins kills mutants clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench: $(INSTALLED) ## Measure throughput side by side with peers in one run
 
 bench-learning: $(INSTALLED) ## Measure how fast an agent learns beside Stable-Baselines3's loops
 	$(BIN)/python -m benchmarks.learning $(ARGS)
+
+bench-bulk: $(INSTALLED) ## Measure bulk simulation: customers a second, memory, the disk beside it
+	$(BIN)/python -m benchmarks.bulk $(ARGS)
 
 study: $(INSTALLED) ## Compare agents with practice in every world, over training seeds (30 minutes)
 	$(BIN)/python -m experiments.study $(ARGS)

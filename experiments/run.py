@@ -22,6 +22,7 @@ from experiments.engine.load import find_study, load_study
 from experiments.engine.plan import Plan, Task, plan
 from experiments.engine.schedule import Progress, Store, run_plan, to_do
 from experiments.engine.schema import Study
+from experiments.engine.told import tell
 from experiments.processes import ROOT
 from experiments.stages import what_counts
 from experiments.steps import run_folder
@@ -73,12 +74,10 @@ def main(arguments: Arguments) -> None:
     except KeyboardInterrupt:
         say(f"interrupted; what is finished is kept in {out}/, and the same command goes on")
         raise SystemExit(130) from None
-    finally:
-        results = load_results(out)
-        if results.records:
-            results.save_rows()
     _write(out, about | {"finished": True})
-    say(f"{len(planned.cells)} cells in {out}/")
+    results = load_results(out)
+    written = [out / STUDY, results.save_rows(), *tell(results)]
+    say(f"{len(planned.cells)} cells in {out}/; wrote {', '.join(path.name for path in written)}")
 
 
 def _run(arguments: Arguments, planned: Plan, store: Store, n: int) -> None:
@@ -116,11 +115,19 @@ def _announce(planned: Plan, left: list[Task], out: Path) -> None:
 
 def _grouped(left_out: list[dict[str, str]]) -> list[str]:
     """What is left out, one line for each contender and reason."""
-    where: dict[tuple[str, str], list[str]] = {}
+    where: dict[tuple[str, str], dict[str, list[str]]] = {}
     for told in left_out:
-        place = f"{told['scenario']} ({told['variation']})"
-        where.setdefault((told["contender"], told["why"]), []).append(place)
-    return [f"{who} in {', '.join(places)}: {why}" for (who, why), places in where.items()]
+        places = where.setdefault((told["contender"], told["why"]), {})
+        places.setdefault(told["scenario"], []).append(told["variation"])
+    return [
+        f"{who} in {', '.join(_place(*place) for place in places.items())}: {why}"
+        for (who, why), places in where.items()
+    ]
+
+
+def _place(scenario: str, variations: list[str]) -> str:
+    several = f"{len(variations)} variations" if len(variations) > 1 else variations[0]
+    return f"{scenario} ({several})"
 
 
 def _about(arguments: Arguments, study: Study, planned: Plan) -> dict[str, Any]:

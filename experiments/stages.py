@@ -155,17 +155,22 @@ def what_counts() -> dict[str, Any]:
 
     A study may take hours, and to change a report, a command or another study must not undo it.
     """
-    return _running(lambda name: name in _USED or not name.startswith(_BESIDE))
+    return _running(counts)
 
 
-def _running(counts: Callable[[str], bool]) -> dict[str, Any]:
+def counts(name: str) -> bool:
+    """Whether a source may change what a cell comes to, by its path from the checkout."""
+    return name in _USED or not name.startswith(_BESIDE)
+
+
+def _running(wanted: Callable[[str], bool]) -> dict[str, Any]:
     versions = {name: metadata.version(name) for name in _PACKAGES}
     digest = hashlib.sha256()
     for package in (Path(nba_gym.__file__), Path(agents.__file__), Path(__file__)):
         root = package.parent
         for file in sorted([*root.rglob("*.py"), *root.rglob("*.toml")]):
             name = f"{root.name}/{file.relative_to(root).as_posix()}"
-            if counts(name):
+            if wanted(name):
                 digest.update(f"{name}\n".encode())
                 digest.update(hashlib.sha256(file.read_bytes()).digest())
     return {

@@ -67,6 +67,12 @@ class LocalEngine:
         if outcome is not None:
             raise outcome
 
+    def kill_one(self) -> None:
+        """Kill a worker that does nothing now, as a machine may: the next task finds it dead."""
+        worker = self._idle.get()
+        worker.process.kill()
+        self._idle.put(worker)
+
     def close(self) -> None:
         """End all workers, whatever they do."""
         for worker in self._all:

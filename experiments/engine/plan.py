@@ -102,6 +102,8 @@ def _check(study: Study) -> None:
         if name in CONTENDERS:
             raise DataError(f"agents must not be named as policies are, got {name!r}")
     titles = [variation.name for variation in study.variations]
+    if not titles:
+        raise DataError("variations must hold at least one way to ask, got none")
     lists = {"contenders": names, "variations": titles, "scenarios": list(study.scenarios)}
     for what, several in lists.items():
         twice = [name for name in several if several.count(name) > 1]

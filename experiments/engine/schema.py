@@ -136,6 +136,4 @@ class Study(Part):
     seeds: int = count("training seeds of each agent", 5)
     customers: int = count("held-out customers, the same for all", 10_000, 2)
     effort: Effort = Field(default=Effort(), description="what policies are given")
-    variations: tuple[Variation, ...] = Field(
-        (Variation(),), min_length=1, description="ways to ask"
-    )
+    variations: tuple[Variation, ...] = Field(default=(Variation(),), description="ways to ask")

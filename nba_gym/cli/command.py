@@ -7,11 +7,17 @@ import sys
 
 import tyro
 
+import nba_gym
+from nba_gym.cli.common import answer_error
+from nba_gym.cli.completion import Completion
+from nba_gym.cli.folders import Export, Score
+from nba_gym.cli.overview import overview
 from nba_gym.cli.policies import Evaluate, Journey, Policies
 from nba_gym.cli.records import Calibrate, Effects
 from nba_gym.cli.scenarios import Card, Features, Scenarios, Schema, Show
 from nba_gym.cli.serving import Decisions, MakeKey, Serve
-from nba_gym.errors import NbaGymError
+from nba_gym.cli.simulate import Simulate
+from nba_gym.errors import NbaGymError, nearest
 
 COMMANDS = {
     "scenarios": Scenarios,
@@ -21,12 +27,16 @@ COMMANDS = {
     "journey": Journey,
     "policies": Policies,
     "evaluate": Evaluate,
+    "simulate": Simulate,
     "calibrate": Calibrate,
     "card": Card,
     "effects": Effects,
     "serve": Serve,
     "key": MakeKey,
     "decisions": Decisions,
+    "export": Export,
+    "score": Score,
+    "completion": Completion,
 }
 """What can be asked for, by name, in the order of the help."""
 
@@ -35,7 +45,7 @@ def main() -> None:
     """Entry point of ``nba-gym``; a user's mistake is one line, not a traceback."""
     try:
         try:
-            _run_command()
+            _run_command(sys.argv[1:])
         finally:
             sys.stdout.flush()  # also the text of --help, which ends with SystemExit
     except BrokenPipeError:
@@ -45,11 +55,39 @@ def main() -> None:
         raise SystemExit(141) from None
 
 
-def _run_command() -> None:
+def _run_command(arguments: list[str]) -> None:
+    if not arguments:
+        print(overview(COMMANDS))
+        return
+    if arguments == ["--version"]:
+        print(f"nba-gym {nba_gym.__version__}")
+        return
+    name = arguments[0]
+    if not name.startswith("-") and name not in COMMANDS:
+        raise SystemExit(f"error: command must be a known one, got {name!r}{_hint(name)}")
     command = tyro.extras.subcommand_cli_from_dict(
         COMMANDS, prog="nba-gym", description="A customer-journey simulator for next best action."
     )
     try:
         command.run()
-    except NbaGymError as error:
-        raise SystemExit(f"error: {error}") from None
+    except (NbaGymError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        message = str(error) if isinstance(error, NbaGymError) else _of_file(error)
+        if getattr(command, "json", False):
+            answer_error(name, message)
+        raise SystemExit(f"error: {message}") from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _hint(name: str) -> str:
+    return f"{nearest(name, COMMANDS)} (nba-gym alone says what each does)"
+
+
+def _of_file(error: OSError) -> str:
+    """What the system says of a file, as one of our own messages."""
+    told = (error.strerror or str(error)).lower()
+    if error.filename is None:
+        return f"the system must let us work, got: {told}"
+    return f"file must be there and open to us, got {str(error.filename)!r}: {told}"

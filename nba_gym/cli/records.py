@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from nba_gym.cli.common import Name, bars
+from nba_gym.cli.common import Json, Name, answer, bars, whisper
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,13 @@ class Calibrate:
     """name of the new world"""
     out: Path = Path("runs/calibrated")
     """folder for scenario.toml, calibration.json and report.html"""
+    json: Json = False
 
     def run(self) -> None:
         """Read, fit, write, and show simulated beside actual customers."""
         with bars() as progress:
             result = self._contracts(progress) if self.model == "sbg" else self._buying(progress)
-        print("\n".join(result.lines()))
-        for path in result.save(self.out):
-            print(f"wrote {path}")
+        _tell("calibrate", result, self.out, as_json=self.json)
 
     def _buying(self, progress: Any) -> Any:
         from nba_gym.calibration import calibrate, read_transactions
@@ -88,10 +88,9 @@ class Calibrate:
             amount=self.amount,
             date_format=self.date_format,
         )
-        print(
+        whisper(
             f"{log.n_transactions:,} transactions of {log.n_customers:,} customers, "
-            f"{log.n_days:,} days from {log.first_date}",
-            flush=True,
+            f"{log.n_days:,} days from {log.first_date}"
         )
         return calibrate(
             log,
@@ -120,10 +119,9 @@ class Calibrate:
                 date_format=self.date_format,
                 until=self.until,
             )
-        print(
+        whisper(
             f"{tenures.n_contracts:,.6g} contracts, up to {tenures.most} renewals, "
-            f"each a {tenures.unit}",
-            flush=True,
+            f"each a {tenures.unit}"
         )
         return calibrate_contracts(
             tenures, self.base, renewals=self.opportunities, name=self.name, progress=progress
@@ -132,7 +130,10 @@ class Calibrate:
 
 @dataclass(frozen=True)
 class Effects:
-    """Fit what contacts do to a file of randomised contacts (customer, date, action, outcome)."""
+    """Fit what contacts do to a file of randomised contacts (customer, date, action, outcome).
+
+    Try: nba-gym effects mailings.csv --customer id --date sent_on --outcome eur --base retail
+    """
 
     file: Name
     """.csv or .parquet, one contact or control a row"""
@@ -158,6 +159,7 @@ class Effects:
     """name of the new world"""
     out: Path = Path("runs/effects")
     """folder for scenario.toml and effects.json"""
+    json: Json = False
 
     def run(self) -> None:
         """Read, fit, write, and show simulated beside actual rates."""
@@ -174,8 +176,17 @@ class Effects:
             since=self.since,
             date_format=self.date_format,
         )
-        print(f"fitting {log.n_contacts:,} contacts by simulated moments ...", flush=True)
+        whisper(f"fitting {log.n_contacts:,} contacts by simulated moments ...")
         result = fit_effects(log, self.base, name=self.name)
-        print("\n".join(result.lines()))
-        for path in result.save(self.out):
-            print(f"wrote {path}")
+        _tell("effects", result, self.out, as_json=self.json)
+
+
+def _tell(command: str, result: Any, out: Path, *, as_json: bool) -> None:
+    """Write what was fitted, and print it: its numbers and the paths."""
+    paths = [str(path) for path in result.save(out)]
+    lines = [*result.lines(), *(f"wrote {path}" for path in paths)]
+    record = {"wrote": paths}
+    if as_json:
+        [numbers] = [path for path in paths if path.endswith(".json")]
+        record["numbers"] = json.loads(Path(numbers).read_text(encoding="utf-8"))
+    answer(command, record, as_json=as_json, text=lambda: "\n".join(lines))

@@ -20,6 +20,9 @@ Layer = tuple[NDArray[Any], NDArray[Any]]
 """Weights ``(n_in, n_out)`` and bias ``(n_out,)``."""
 
 
+CERTAIN = "certain"
+
+
 class Draft:
     """A graph that is being written.
 
@@ -68,6 +71,18 @@ class Draft:
         weights, bias = layer
         return self.add("Gemm", of, self.constant(weights), self.constant(bias))
 
+    def columns(self, of: str, places: Any) -> str:
+        """Some of the columns, ``(rows, len(places))``."""
+        return self.add("Gather", of, self.constant(places, np.int64), axis=1)
+
+    def sum(self, of: str) -> str:
+        """Sum over the columns, ``(rows, 1)``."""
+        return self.add("ReduceSum", of, self.constant([1], np.int64))
+
+    def bar(self, closed: str) -> None:
+        """Forbid what the policy itself would never do, beside what the mask forbids."""
+        self.allowed = self.add("And", self.allowed, self.add("Not", closed))
+
     def finish(self, scores: str, value: str, *, probabilities: str = "") -> bytes:
         """The whole graph as a file, with the tail that all policies share.
 
@@ -75,13 +90,14 @@ class Draft:
             scores: What actions are ranked by, ``(rows, n_actions)``.
             value: What the customer is worth, ``(rows, 1)``.
             probabilities: Chance of every action, ``(rows, n_actions)``; by default the softmax of
-                the scores.
+                the scores; ``CERTAIN`` gives all of it to the highest score.
         """
         from onnx import TensorProto, checker, helper
 
         low = self.constant(FORBIDDEN)
         masked = self.add("Where", self.allowed, scores, low, name="scores")
-        chances = probabilities or self.add("Softmax", masked, axis=1)
+        chances = self._chances(masked) if probabilities == CERTAIN else probabilities
+        chances = chances or self.add("Softmax", masked, axis=1)
         # a row in which nothing is allowed would otherwise be shared out evenly
         none = self.constant(0.0)
         self.add("Where", self.allowed, chances, none, name="probabilities")
@@ -113,6 +129,18 @@ class Draft:
         )
         cast(Any, checker).check_model(model, full_check=True)
         return model.SerializeToString(deterministic=True)
+
+    def _chances(self, scores: str) -> str:
+        """1 for the best action, the first of several, and 0 for the others."""
+        best = self.add("ArgMax", scores, axis=1, keepdims=1)
+        numbers = self.constant(np.arange(self.n_actions)[None], np.int64)
+        return self.add("Cast", self.add("Equal", best, numbers), to=_float_type())
+
+
+def _float_type() -> int:
+    from onnx import TensorProto
+
+    return int(TensorProto.FLOAT)
 
 
 def _bool_type() -> int:

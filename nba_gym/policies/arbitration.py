@@ -79,13 +79,26 @@ class Arbitration:
         """What was tuned."""
         return {name: getattr(self, name) for name in ("threshold", "cap", "levers")}
 
+    @property
+    def weights(self) -> Array:
+        """Lever of every action, ``(n_actions,)``."""
+        return self._weights
+
+    @property
+    def recent(self) -> Contacts:
+        """How the records count contacts."""
+        return self.model.contacts
+
+    def weigh(self, observations: Array) -> Array:
+        """What actions are ranked by: weighted gains less the cost, ``(n, n_actions)``."""
+        worth = self.model.gains(observations)
+        worth *= self._weights
+        worth -= self.model.costs
+        return worth
+
     def act(
         self, observations: Array, masks: NDArray[Any], generator: np.random.Generator
     ) -> NDArray[np.int64]:
         """Choose for every customer, ``(n,)``."""
-        model = self.model
-        worth = model.gains(observations)
-        worth *= self._weights
-        worth -= model.costs
-        closed = (masks <= 0) | model.contacts.tired(observations, self.cap)
-        return best_open(worth, closed, self.threshold)
+        closed = (masks <= 0) | self.recent.tired(observations, self.cap)
+        return best_open(self.weigh(observations), closed, self.threshold)

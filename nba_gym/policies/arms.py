@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nba_gym.errors import check_least
 from nba_gym.policies.attributes import Array, Floats
+from nba_gym.policies.limits import Contacts
 from nba_gym.policies.practice import NO_CAP, PracticeModel
 from nba_gym.policies.rows import best_open
 from nba_gym.policies.simple import ByLot
@@ -66,9 +67,17 @@ class PropensityOnly:
         self, observations: Array, masks: NDArray[Any], generator: np.random.Generator
     ) -> NDArray[np.int64]:
         """Choose for every customer, ``(n,)``."""
-        chance = self.model.now.most_likely(observations)
-        closed = (masks <= 0) | self.model.recent.tired(observations, self.cap)
-        return best_open(chance, closed, self.threshold)
+        closed = (masks <= 0) | self.recent.tired(observations, self.cap)
+        return best_open(self.weigh(observations), closed, self.threshold)
+
+    @property
+    def recent(self) -> Contacts:
+        """How the records count contacts."""
+        return self.model.recent
+
+    def weigh(self, observations: Array) -> Array:
+        """What actions are ranked by: the propensity to buy, ``(n, n_actions)``."""
+        return self.model.now.most_likely(observations)
 
 
 def without_levers(model: PracticeModel) -> PracticeModel:

@@ -211,6 +211,25 @@ class GreedyPractice:
             observations, window=self.window, ripening=self.ripening, years=self.years
         )
 
+    @property
+    def weights(self) -> Array:
+        """Business weight of every action, that of its kind included, ``(n_actions,)``."""
+        return self._weights
+
+    def weigh(self, observations: Array) -> Array:
+        """What actions are ranked by: weighted gains less the cost, ``(n, n_actions)``."""
+        gain = self.gains(observations)
+        gain *= self._weights
+        for name, factor in self.contexts.items():
+            gain[self.model.situations.called_for(observations, name)] *= factor
+        gain -= self.model.costs
+        return gain
+
+    @property
+    def recent(self) -> Contacts:
+        """How the records count contacts."""
+        return self.model.recent
+
     def act(
         self,
         observations: Array,
@@ -218,11 +237,5 @@ class GreedyPractice:
         generator: np.random.Generator,
     ) -> NDArray[np.int64]:
         """Choose for every customer, ``(n,)``."""
-        model = self.model
-        gain = self.gains(observations)
-        gain *= self._weights
-        for name, factor in self.contexts.items():
-            gain[model.situations.called_for(observations, name)] *= factor
-        gain -= model.costs
-        closed = (masks <= 0) | model.recent.tired(observations, self.cap)
-        return best_open(gain, closed, self.threshold)
+        closed = (masks <= 0) | self.recent.tired(observations, self.cap)
+        return best_open(self.weigh(observations), closed, self.threshold)

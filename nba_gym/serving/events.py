@@ -57,6 +57,9 @@ class Records:
     Attributes:
         columns: Columns of the events of a period.
         birth_columns: Columns of a birth record.
+        quiet: A period in which nothing happened, ``(n_columns,)``.
+        ranges: Lowest and highest value of each column, and whether it holds whole numbers.
+        names: Names that may stand for numbers, by column.
         form: How histories are kept between calls.
 
     Raises:
@@ -72,12 +75,12 @@ class Records:
         self.form = HistoryForm(scenario)
         self._rules = compile_rules(scenario)
         self._tables = Tables.of(scenario)
-        self._quiet = np.array([_QUIET.get(name, 0.0) for name in self.columns])
+        self.quiet = np.array([_QUIET.get(name, 0.0) for name in self.columns])
         self._at = {name: i for i, name in enumerate(self.columns)}
-        self._ranges = {
+        self.ranges = {
             name: range_of(name, scenario) for name in (*self.columns, *self.birth_columns)
         }
-        self._names = _names(scenario)
+        self.names = _names(scenario)
         k, c = scenario.n_needs, scenario.n_channels
         consents = KEPT_CHANNELS.places["consent"].absolute(k, c)
         self._consent_rows = np.array(consents) // LANES
@@ -135,10 +138,10 @@ class Records:
         if not lived + len(rows) <= until <= lived + MOST_PERIODS:
             rule = f"in [{lived + len(rows)}, {lived + MOST_PERIODS}], the periods that may follow"
             raise RecordError("period", rule, until)
-        rows += [self._quiet] * (until - lived - len(rows))
+        rows += [self.quiet] * (until - lived - len(rows))
 
     def _row(self, record: Mapping[str, Any]) -> NDArray[np.float64]:
-        row = self._quiet.copy()
+        row = self.quiet.copy()
         for name, value in record.items():
             if name == "period":
                 continue
@@ -151,12 +154,12 @@ class Records:
 
     def _number(self, name: str, value: Any) -> float:
         """One value as a number, by name where names are known."""
-        known = self._names.get(name)
+        known = self.names.get(name)
         if isinstance(value, str) and known is not None:
             if value not in known:
                 raise RecordError(name, f"one of {', '.join(known)}", value)
             return known[value]
-        low, high, whole = self._ranges[name]
+        low, high, whole = self.ranges[name]
         rule = f"a {'whole ' if whole else ''}number in [{low:g}, {high:g}]"
         if not isinstance(value, (bool, int, float)) or not low <= value <= high:
             raise RecordError(name, rule, value)
@@ -208,16 +211,35 @@ class Records:
         Raises:
             RecordError: If a customer is moved out of the pipeline.
         """
-        n = len(events)
-        after = self.form.nobody(n) if before is None else before.copy()
+        ends = np.concatenate([[0], np.cumsum([len(each) for each in events])]).astype(np.int64)
+        flat = np.concatenate(events) if ends[-1] else np.zeros((1, len(self.columns)))
+        return self.fold_rows(births, flat, ends, before=before, consent=consent)
+
+    def fold_rows(
+        self,
+        births: NDArray[np.float64],
+        events: NDArray[np.float64],
+        ends: NDArray[np.int64],
+        *,
+        before: Histories | None = None,
+        consent: NDArray[np.float32] | None = None,
+    ) -> Histories:
+        """The same for events in one table, one customer after the other.
+
+        Args:
+            births: As for ``fold``.
+            events: ``(rows, n_columns)``, at least one row.
+            ends: Where the rows of each customer begin, and where the last end, ``(n + 1,)``.
+            before: As for ``fold``.
+            consent: As for ``fold``.
+        """
+        after = self.form.nobody(len(births)) if before is None else before.copy()
         born = after.kept[:, 0] < 0.0
         if consent is not None:
             births = births.copy()
             births[:, 2:] = 1.0
             after.kept[:, self._consent_rows] = 1.0
-        ends = np.concatenate([[0], np.cumsum([len(each) for each in events])]).astype(np.int64)
-        flat = np.concatenate(events) if ends[-1] else np.zeros((1, len(self.columns)))
-        fold_tiles(births, born, flat, ends, self._tables, self._room(), after.kept, after.bits)
+        fold_tiles(births, born, events, ends, self._tables, self._room(), after.kept, after.bits)
         if consent is not None:
             after.kept[:, self._consent_rows] *= consent
         self.form.check(after)

@@ -14,8 +14,8 @@ from nba_gym.errors import BundleError, MissingExtraError
 from nba_gym.serving.contents import GRAPH, OPSET, OUTPUTS
 
 _ALLOWED = """
-Add And Cast Clip Div Elu Equal Exp Gather Gemm Greater GreaterOrEqual Identity LeakyRelu Less
-LessOrEqual MatMul Max Min Mul Neg Not Or ReduceMax ReduceSum Relu Reshape Round Sigmoid Slice
+Add And ArgMax Cast Clip Div Elu Equal Exp Gather Gemm Greater GreaterOrEqual Identity LeakyRelu
+Less LessOrEqual MatMul Max Min Mul Neg Not Or ReduceMax ReduceSum Relu Reshape Round Sigmoid Slice
 Softmax Softplus Split Squeeze Sub Tanh TopK Unsqueeze Where
 """
 OPERATORS = frozenset(_ALLOWED.split())

@@ -24,8 +24,10 @@ from agents.train import train
 from agents.watch import Watch
 from agents.weights import load_policy, save_policy
 from agents.worlds import FiniteJourneys
+from nba_gym.cli.common import find_policy
 from nba_gym.errors import BundleError, PolicyError
 from nba_gym.evaluation import record_journeys, rollout
+from nba_gym.evaluation.bulk import Bulk, simulate
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.export import check_parity, sample_observations
 from nba_gym.policies import NoContact
@@ -114,6 +116,25 @@ def test_a_policy_chooses_as_the_model_it_is_taken_from(trained):
     np.testing.assert_allclose(
         policy.probabilities_of(observations, masks), chances.probs.numpy(), atol=1e-5
     )
+
+
+def test_an_exported_policy_comes_to_the_same_in_any_batch_of_a_bulk_simulation(folder, tmp_path):
+    chosen = find_policy(str(folder), SCENARIO)
+    assert chosen.about["digest"] == Engine(folder, trial=False).digest
+    whole, cut = (
+        simulate(chosen.policy, SCENARIO, bulk, tmp_path / name).sums
+        for name, bulk in (
+            ("whole", Bulk(600, periods=12, threads=1)),
+            ("cut", Bulk(600, periods=12, threads=2, part=130, side_by_side=77)),
+        )
+    )
+    for name, array in whole.arrays().items():
+        np.testing.assert_array_equal(array, getattr(cut, name))
+
+
+def test_an_exported_policy_is_not_let_act_in_another_world(folder):
+    with pytest.raises(BundleError, match="policy must be made for the actions of retail, got"):
+        find_policy(str(folder), load_scenario("retail"))
 
 
 def test_parity_notices_another_network(trained, folder):

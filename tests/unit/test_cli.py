@@ -22,7 +22,10 @@ COMMANDS = {
     "calibrate": ["--help"],
     "card": ["--help"],
     "effects": ["--help"],
+    "simulate": ["--help"],
+    "completion": ["bash"],
     "--help": [],
+    "--version": [],
 }
 
 
@@ -37,7 +40,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def test_every_command_is_tried_below():
-    assert set(cli.COMMANDS) | {"--help"} == set(COMMANDS)
+    assert set(cli.COMMANDS) | {"--help", "--version"} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

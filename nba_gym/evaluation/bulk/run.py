@@ -29,7 +29,9 @@ from nba_gym.threads import one_blas_thread, processors
 SIDE_BY_SIDE = 8_192
 """Customers that a thread simulates side by side; more leave the fast caches."""
 OF_TOTALS, OF_EVENTS = 131_072, 32_768
-"""Customers of a part: what is done again at most after a stop, and the rows of an event file."""
+"""Most customers of a part: what is done again at most after a stop, and those of an event file."""
+PARTS = 16
+"""Parts that there are at least, where each is worth a thread's while."""
 GLANCE = 0.2
 """Seconds between two looks at how far the threads are."""
 
@@ -46,7 +48,8 @@ class Bulk:
         seed: Seed of the world.
         periods: Periods of each journey; all of the scenario's by default.
         events: Whether the event log is kept, too.
-        part: Customers of a part; what is in memory at a time is bounded by it.
+        part: Customers of a part, which bounds what is in memory at a time; by default as many as
+            keep all threads busy.
         side_by_side: Customers that a thread simulates at a time.
         threads: Threads; one a processor by default.
     """
@@ -82,8 +85,11 @@ class Bulk:
 
     @property
     def of_part(self) -> int:
-        """Customers of a part."""
-        return self.part if self.part is not None else OF_EVENTS if self.events else OF_TOTALS
+        """Customers of a part; whole batches by default, whatever the number of threads."""
+        if self.part is not None:
+            return self.part
+        batches = max(1, self.customers // PARTS // SIDE_BY_SIDE)
+        return min(OF_EVENTS if self.events else OF_TOTALS, batches * SIDE_BY_SIDE)
 
     @property
     def n_parts(self) -> int:

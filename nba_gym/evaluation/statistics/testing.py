@@ -1,4 +1,4 @@
-"""Whether two contenders differ: tests whose unit is the training seed, and what to do with many."""
+"""Whether two contenders differ: tests whose unit is the training seed, and many of them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ RESAMPLES = 9_999
 def gap(one: NDArray[Any], other: NDArray[Any]) -> Estimate:
     """The typical seed of one contender less that of another (Welch's error and freedom).
 
+    Two skewed samples differ by something symmetric with a heavy tail: its interval covers more
+    than it says (97 to 98 % with 5 seeds). Whether they differ, :func:`permutation_p` says exactly.
+
     Args:
         one: Values by training seed, ``(..., n)``, on the same customers as the other's.
         other: Likewise, ``(..., m)``; seeds of the same number have nothing in common.
@@ -31,16 +34,22 @@ def gap(one: NDArray[Any], other: NDArray[Any]) -> Estimate:
     return Estimate(a.value - b.value, np.sqrt(squares), freedom)
 
 
-def permutation_p(one: NDArray[Any], other: NDArray[Any], seed: int = 0) -> float:
+def permutation_p(
+    one: NDArray[Any], other: NDArray[Any], seed: int = 0, resamples: int = RESAMPLES
+) -> Floats:
     """Two-sided p-value of the seeds of both being draws from the same distribution.
 
     Exact whatever that distribution is, so also where seeds are skewed or fail. With fewer than 4
     seeds on a side it cannot fall below 0.05.
 
     Args:
-        one: Values by training seed, ``(n,)``.
-        other: Likewise, ``(m,)``.
+        one: Values by training seed, ``(..., n)``.
+        other: Likewise, ``(..., m)``.
         seed: Of the permutations, where they are drawn.
+        resamples: How many are drawn where there are more.
+
+    Returns:
+        p-values, ``(...)``.
     """
 
     def differ(x: Floats, y: Floats, axis: int) -> Floats:
@@ -53,10 +62,11 @@ def permutation_p(one: NDArray[Any], other: NDArray[Any], seed: int = 0) -> floa
         differ,
         permutation_type="independent",
         vectorized=True,
-        n_resamples=RESAMPLES,
+        n_resamples=resamples,
+        axis=-1,
         rng=np.random.default_rng(seed),
     )
-    return float(result.pvalue)
+    return np.asarray(result.pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -68,12 +78,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     Returns:
         Adjusted ones, in the same order, at most 1.
     """
-    order = np.argsort(p_values, kind="stable")
-    adjusted, highest = np.ones(len(p_values)), 0.0
-    for rank, i in enumerate(order):
-        highest = max(highest, (len(p_values) - rank) * p_values[i])
+    n, highest = len(p_values), 0.0
+    adjusted = [1.0] * n
+    for rank, i in enumerate(sorted(range(n), key=lambda i: p_values[i])):
+        highest = max(highest, (n - rank) * p_values[i])
         adjusted[i] = min(1.0, highest)
-    return [float(p) for p in adjusted]
+    return adjusted
 
 
 def improvement(one: NDArray[Any], other: NDArray[Any], confidence: float = 0.95) -> Interval:
@@ -89,7 +99,7 @@ def improvement(one: NDArray[Any], other: NDArray[Any], confidence: float = 0.95
         confidence: Coverage, in (0, 1).
     """
     n, m = len(one), len(other)
-    wins = (one[:, None] > other[None]) + 0.5 * (one[:, None] == other[None])
+    wins: Floats = (one[:, None] > other[None]) + 0.5 * (one[:, None] == other[None])
     share = float(wins.mean())
     if m == 1 or n == 1 or share in (0.0, 1.0):
         few = max(n, m) if min(n, m) == 1 else min(n, m)
@@ -98,7 +108,6 @@ def improvement(one: NDArray[Any], other: NDArray[Any], confidence: float = 0.95
     by_one, by_other = wins.mean(axis=1).var(ddof=1) / n, wins.mean(axis=0).var(ddof=1) / m
     total = by_one + by_other
     freedom = total**2 / (by_one**2 / (n - 1) + by_other**2 / (m - 1))
-    reach = special.stdtrit(freedom, 0.5 + confidence / 2.0) * np.sqrt(total)
-    odds, slope = special.logit(share), share * (1.0 - share)
-    low, high = (float(special.expit(odds + side * reach / slope)) for side in (-1.0, 1.0))
-    return Interval(share, low, high)
+    reach = float(special.stdtrit(float(freedom), 0.5 + confidence / 2.0)) * float(np.sqrt(total))
+    odds, reach = float(special.logit(share)), reach / (share * (1.0 - share))
+    return Interval(share, float(special.expit(odds - reach)), float(special.expit(odds + reach)))

@@ -1,11 +1,11 @@
 """What a training seed typically comes to: the interquartile mean, and an interval that holds.
 
-Training seeds are few, some of them fail, and their outcomes are skewed. The mean of the middle half
-is moved by neither. Its interval is Student's: the error is that of the influence function (values
-beyond the quartiles count as the quartiles; Tukey & McLaughlin 1963), summed over strata, and its
-degrees of freedom are those of the values that are left in the middle, as Satterthwaite (1946) adds
-them up. A percentile bootstrap of 5 seeds covers 89 % instead of 95; this one covers 93 to 97 %, also
-where seeds are lognormal or one in ten fails (see the page on statistics, and the tests).
+Training seeds are few, some of them fail, and their outcomes are skewed. The mean of the middle
+half is moved by neither. Its interval is Student's: the error is that of the influence function
+(values beyond the quartiles count as the quartiles; Tukey & McLaughlin 1963), summed over strata,
+and its degrees of freedom are those of the values that are left in the middle, as Satterthwaite
+(1946) adds them up. A percentile bootstrap of 5 seeds covers 89 % instead of 95; this one covers
+93 to 97 %, also where seeds are lognormal or one in ten fails (see the page on statistics).
 """
 
 from __future__ import annotations

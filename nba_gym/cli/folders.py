@@ -1,0 +1,109 @@
+"""Commands about policy folders: write one, decide for a file of customers with one."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from nba_gym.cli.common import Name, bars
+from nba_gym.effort import BANDIT, CAMPAIGN, TRIALS, TUNING
+from nba_gym.scenario import load_scenario
+
+
+@dataclass(frozen=True)
+class Export:
+    """Make a policy by name, as evaluate does, and write it as a folder that servers load.
+
+    Policies of agents are written by python -m agents.export. What sees the simulator (oracle,
+    rollouts, optimal) or is a program (rules, robin) cannot be exported.
+
+    Try: nba-gym export practice retail --out runs/practice
+    """
+
+    policy: Name
+    """one that `nba-gym policies` lists"""
+    scenario: Name
+    """preset name or TOML file"""
+    out: Path
+    """policy folder to write; an older one is replaced as a whole"""
+    campaign: int = CAMPAIGN
+    """customers of the random campaign that is learned from"""
+    bandit: int = BANDIT
+    """customers that a bandit meets while it learns"""
+    tuning: int = TUNING
+    """customers that policies are tuned on"""
+    trials: int = TRIALS
+    """settings that tuning tries"""
+    set: tuple[str, ...] = ()
+    """changes to the scenario"""
+
+    def run(self) -> None:
+        """Learn, tune, write, prove."""
+        from nba_gym.evaluation.contenders import contender
+        from nba_gym.evaluation.kit import Kit
+        from nba_gym.evaluation.split import SPLIT
+        from nba_gym.export.policies import check_exportable, exportable
+        from nba_gym.export.write import write_folder
+
+        chosen = contender(self.policy)
+        check_exportable(chosen.name, chosen.needs)
+        scenario = load_scenario(self.scenario, self.set)
+        kit = Kit(
+            scenario,
+            campaign=self.campaign,
+            bandit=self.bandit,
+            tuning=self.tuning,
+            trials=self.trials,
+            say=lambda text: print(f"... {text}", file=sys.stderr, flush=True),
+        )
+        effort = {"campaign": self.campaign, "tuning": self.tuning, "trials": self.trials}
+        effort |= {"bandit": self.bandit, "seed": SPLIT.seed}
+        source = exportable(chosen.make(kit), recipe=effort | {"policy": chosen.name})
+        parity = write_folder(source, chosen.world(scenario), self.out)
+        print(
+            f"{parity.rows:,} observations: scores at most {parity.largest_of_scores:.1e} apart, "
+            f"{parity.other_actions} other choices ({parity.ties} ties)"
+        )
+        print(f"wrote {self.out}/")
+
+
+@dataclass(frozen=True)
+class Score:
+    """Decide for every customer of a file, in bounded memory: the same answers as the service.
+
+    The file has one customer a row: features and allowed.<action>, or birth records with --events.
+    A folder with births.parquet and events.parquet (an event log) will do as well.
+
+    Try: nba-gym score policy customers.parquet --events events.parquet --out decisions.parquet
+    """
+
+    policy: Name
+    """policy folder"""
+    customers: Name
+    """Parquet file, or folder of an event log"""
+    out: Path
+    """Parquet file to write, whole or not at all"""
+    events: Path | None = None
+    """Parquet file with customer, period and what happened"""
+    top: int = 3
+    """most actions to name for each customer"""
+    threads: int = 2
+    """threads that share a block"""
+
+    def run(self) -> None:
+        """Read, decide, write."""
+        from nba_gym.serving import Engine
+        from nba_gym.serving.score import score_file
+
+        engine = Engine(self.policy, threads=self.threads)
+        with bars() as told:
+            n = score_file(
+                engine,
+                self.customers,
+                self.out,
+                events=self.events,
+                top=self.top,
+                progress=lambda done, total: told("deciding", done, total),
+            )
+        print(f"wrote {self.out}: {n:,} decisions of policy {engine.digest[:16]}")

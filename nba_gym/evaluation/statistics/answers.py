@@ -1,0 +1,275 @@
+"""From the cells of a study to what may be said: who is better, by how much, and how surely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from nba_gym.errors import DataError
+from nba_gym.evaluation.results import Results
+from nba_gym.evaluation.statistics.power import customers_for, seeds_for
+from nba_gym.evaluation.statistics.testing import gap, holm, improvement, permutation_p
+from nba_gym.evaluation.statistics.typical import (
+    Estimate,
+    Floats,
+    over_customers,
+    typical,
+    with_customers,
+)
+from nba_gym.statistics import Interval
+
+Verdict = Literal["better", "worse", "equal", "underpowered"]
+MATTERS = 0.01
+"""Differences below this share of the baseline's value do not matter."""
+LEVEL = 0.05
+ENOUGH = 4
+"""Seeds on both sides from which on a permutation test can tell them apart."""
+OPTIMAL = "optimal"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One contender beside the baseline, in one variation of one scenario.
+
+    Attributes:
+        scenario: Name of the world.
+        variation: Name of the variation.
+        contender: Who.
+        baseline: Who differences are taken to.
+        privileged: Whether the contender sees what a firm cannot.
+        seeds: Training seeds; 1 for a policy that is not trained.
+        value: What the typical seed is worth per customer, with its 95 % interval.
+        gain: The same less the baseline, on the same customers.
+        percent: The gain in per cent of the baseline's value.
+        p: Two-sided p-value of no gain.
+        p_holm: The same, adjusted for all comparisons of the study (Holm); that of a privileged
+            contender, a yardstick that nobody asks about, is not.
+        improvement: Probability that a seed does better than the baseline.
+        of_optimum: Value as a share of that of the best policy, where it is known.
+        verdict: What may be said: ``equal`` if the interval lies within 1 % of the baseline's
+            value, ``underpowered`` if nothing can be said.
+        seeds_needed: If underpowered, seeds with which a gain of 1 % would be seen in 80 % of
+            studies; none if more seeds alone would not do.
+        customers_needed: If more seeds alone would not do, customers that it takes at least.
+    """
+
+    scenario: str
+    variation: str
+    contender: str
+    baseline: str
+    privileged: bool
+    seeds: int
+    value: Interval
+    gain: Interval
+    percent: Interval
+    p: float
+    p_holm: float
+    improvement: Interval
+    of_optimum: float | None
+    verdict: Verdict
+    seeds_needed: int | None
+    customers_needed: int | None
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One contender: mean value by seed, and mean over seeds by customer."""
+
+    by_seed: Floats
+    by_customer: Floats
+
+    @property
+    def several(self) -> bool:
+        return len(self.by_seed) > 1
+
+
+def answers(results: Results, matters: float = MATTERS) -> list[Answer]:
+    """What may be said of every contender, in the order of the study.
+
+    Args:
+        results: A study; cells that are not there yet are left out.
+        matters: Share of the baseline's value below which a difference does not matter.
+    """
+    found: list[Answer] = []
+    places = dict.fromkeys((r["scenario"], r["variation"]) for r in results.records.values())
+    for scenario, variation in places:
+        cells = results.select(scenario=scenario, variation=variation)
+        who = dict.fromkeys(results.cell(name)["contender"] for name in cells)
+        baseline = next((name for name in results.study["baseline"] if name in who), None)
+        if baseline is None:
+            continue
+        numbers = results.customers(cells[0])["customer"]
+        sides = {name: _side(results, scenario, variation, name, numbers) for name in who}
+        for name in who:
+            if name != baseline:
+                one = results.cell(results.select(**_keys(scenario, variation, name))[0])
+                answer = _answer(sides[name], sides[baseline], sides.get(OPTIMAL), matters)
+                about = {"scenario": scenario, "variation": variation, "contender": name}
+                about |= {"baseline": baseline, "privileged": one["privileged"]}
+                found.append(replace(answer, **about))
+    return _adjusted(found, matters)
+
+
+def _keys(scenario: str, variation: str, contender: str) -> dict[str, str]:
+    return {"scenario": scenario, "variation": variation, "contender": contender}
+
+
+def _side(
+    results: Results, scenario: str, variation: str, contender: str, numbers: NDArray[Any]
+) -> _Side:
+    """A contender in a variation of a world; all must have met the same customers."""
+    cells = results.select(**_keys(scenario, variation, contender))
+    several = [results.customers(name) for name in cells]
+    for name, each in zip(cells, several, strict=True):
+        if not np.array_equal(each["customer"], numbers):
+            raise DataError(f"cells must have the same customers, got others in {name!r}")
+    values = np.stack([each["value"] for each in several])
+    return _Side(values.mean(axis=1), values.mean(axis=0))
+
+
+def _answer(one: _Side, base: _Side, best: _Side | None, matters: float) -> Answer:
+    """What is known of two sides; who they are is filled in afterwards."""
+    seeds, gains = _over_seeds(one, base), one.by_customer - base.by_customer
+    customers = over_customers(gains)
+    owed = float(customers.error)
+    estimate = customers if seeds is None else with_customers(seeds, gains)
+    level = abs(float(base.by_seed.mean()))
+    gain = estimate.interval()
+    need = matters * level
+    told = None if seeds is None else seeds_for(need, seeds, len(one.by_seed), owed)
+    short = told is None and need > 0.0
+    value = _value(one)
+    return Answer(
+        "", "", "", "", False, len(one.by_seed),
+        value=value,
+        gain=gain,
+        percent=Interval(*(100.0 * x / level if level else float("nan") for x in gain)),
+        p=_p_value(one, base, estimate, customers),
+        p_holm=float("nan"),
+        improvement=improvement(one.by_seed, base.by_seed),
+        of_optimum=None if best is None else value.mean / float(best.by_seed.mean()),
+        verdict="underpowered",
+        seeds_needed=told,
+        customers_needed=customers_for(need, owed, len(gains)) if short else None,
+    )  # fmt: skip
+
+
+def _p_value(one: _Side, base: _Side, estimate: Estimate, customers: Estimate) -> float:
+    """How surely they differ: where both have seeds, beyond the luck of seeds and of customers."""
+    if min(len(one.by_seed), len(base.by_seed)) < ENOUGH:
+        return float(estimate.p_value())
+    seeds = permutation_p(one.by_seed, base.by_seed)
+    return max(float(seeds), float(customers.p_value()))
+
+
+def _over_seeds(one: _Side, base: _Side) -> Estimate | None:
+    """The gain of the typical seed, its error that of seeds alone; none where nobody has seeds."""
+    if one.several and base.several:
+        return gap(one.by_seed, base.by_seed)
+    if one.several:
+        return typical([one.by_seed - base.by_seed[0]])
+    if base.several:
+        other = typical([base.by_seed - one.by_seed[0]])
+        return other._replace(value=-other.value)
+    return None
+
+
+def _value(side: _Side) -> Interval:
+    if not side.several:
+        return over_customers(side.by_customer).interval()
+    return with_customers(typical([side.by_seed]), side.by_customer).interval()
+
+
+def _adjusted(found: Sequence[Answer], matters: float) -> list[Answer]:
+    """The same with p-values adjusted for the family, and verdicts by them."""
+    family = [i for i, answer in enumerate(found) if not answer.privileged]
+    adjusted = dict(zip(family, holm([found[i].p for i in family]), strict=True))
+    told: list[Answer] = []
+    for i, each in enumerate(found):
+        p = adjusted.get(i, each.p)
+        answer = replace(each, p_holm=p, verdict=_verdict(each, p, matters))
+        if answer.verdict != "underpowered":
+            answer = replace(answer, seeds_needed=None, customers_needed=None)
+        told.append(answer)
+    return told
+
+
+def _verdict(answer: Answer, p: float, matters: float) -> Verdict:
+    if p < LEVEL:
+        return "better" if answer.gain.mean > 0.0 else "worse"
+    if max(abs(answer.percent.low), abs(answer.percent.high)) <= 100.0 * matters:
+        return "equal"
+    return "underpowered"
+
+
+@dataclass(frozen=True)
+class Overall:
+    """A contender over all scenarios of a variation in which it and the baseline take part.
+
+    Attributes:
+        variation: Name of the variation.
+        contender: Who.
+        scenarios: How many.
+        percent: Interquartile mean, over all seeds of all scenarios, of the gain in per cent of the
+            baseline's value, with its 95 % interval over seeds; none with fewer than 2 seeds.
+        improvement: Mean probability of doing better than the baseline.
+    """
+
+    variation: str
+    contender: str
+    scenarios: int
+    percent: Interval | None
+    improvement: float
+
+
+def scores(results: Results, variation: str, contender: str) -> list[Floats]:
+    """Gains in per cent of the baseline's value by training seed, ``(n,)`` for each scenario."""
+    found: list[Floats] = []
+    for scenario in dict.fromkeys(r["scenario"] for r in results.records.values()):
+        means = {
+            name: np.array(
+                [
+                    results.cell(cell)["summary"]["value"]
+                    for cell in results.select(**_keys(scenario, variation, name))
+                ]
+            )
+            for name in (contender, *results.study["baseline"])
+        }
+        base = next((means[n] for n in results.study["baseline"] if len(means[n])), None)
+        if base is not None and len(means[contender]) and base.mean():
+            found.append(100.0 * (means[contender] - base.mean()) / abs(base.mean()))
+    return found
+
+
+def overall(results: Results) -> list[Overall]:
+    """All contenders over all scenarios, variation by variation."""
+    places = dict.fromkeys((r["variation"], r["contender"]) for r in results.records.values())
+    found: list[Overall] = []
+    for variation, contender in places:
+        strata = scores(results, variation, contender)
+        if not strata:
+            continue
+        enough = min(len(part) for part in strata) > 1
+        percent = typical(strata).interval() if enough else None
+        better = float(np.mean([improvement(part, np.zeros(1)).mean for part in strata]))
+        found.append(Overall(variation, contender, len(strata), percent, better))
+    return found
+
+
+def as_table(found: Sequence[Answer]) -> pl.DataFrame:
+    """Answers as a table: an interval ``x`` is in the columns ``x``, ``x_low`` and ``x_high``."""
+    rows: list[dict[str, Any]] = []
+    for answer in found:
+        row: dict[str, Any] = {}
+        for name, value in vars(answer).items():
+            if isinstance(value, Interval):
+                row |= {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high}
+            else:
+                row[name] = value
+        rows.append(row)
+    return pl.DataFrame(rows, infer_schema_length=None)

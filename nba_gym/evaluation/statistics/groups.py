@@ -1,0 +1,132 @@
+"""Who gains: value and contact by persona, and rewards that were earned at the firm's expense."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from nba_gym.evaluation.results import Results
+from nba_gym.evaluation.statistics.typical import (
+    Estimate,
+    Floats,
+    over_customers,
+    typical,
+    with_customers,
+)
+from nba_gym.statistics import Interval
+
+Customers = Mapping[str, NDArray[Any]]
+TERMS = {
+    "profit": "value",
+    "purchases": "purchases",
+    "responses": "responses",
+    "contacts": "contacts",
+    "opt_outs": "opt_outs",
+    "loyalty": "loyalty",
+}
+"""Terms of a reward, and the column by customer that tells what they came to."""
+
+
+def by_persona(results: Results) -> pl.DataFrame:
+    """Value, gain over the baseline, contacts and opt-outs of each persona under each contender.
+
+    Returns:
+        A row for each scenario, variation, contender and persona: ``share`` of the customers,
+        ``value``, ``gain`` with ``gain_low`` and ``gain_high`` (95 %, over seeds and customers),
+        ``contacts``, ``opt_outs`` and ``left``, means over customers and seeds.
+    """
+    rows: list[dict[str, Any]] = []
+    for keys, cells, base in _beside_baseline(results):
+        personas = results.world(cells[0])["personas"]
+        several = [results.customers(name) for name in cells]
+        before = results.customers(base)["value"]
+        for number, persona in enumerate(personas):
+            who = several[0]["persona"] == number
+            if who.sum() < 2:
+                continue
+            gain = _gain([each["value"][who] - before[who] for each in several])
+            row = {**keys, "persona": persona, "share": float(who.mean())}
+            row |= {name: _mean(several, name, who) for name in ("value", "contacts", "opt_outs")}
+            row |= {"left": _mean(several, "left", who)} | _columns("gain", gain)
+            rows.append(row)
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def audit(results: Results) -> pl.DataFrame:
+    """What agents with a reward of their own earned by it, and what the firm earned by them.
+
+    Returns:
+        A row for each such agent in each scenario and variation, beside the baseline: ``reward``,
+        the weights; ``objective``, what its reward came to more, and ``profit``, what the firm
+        earned more, per customer with their 95 % intervals; contacts, discounts, opt-outs and the
+        share that left, each less the baseline's; and ``hacked``, whether its reward rose while
+        profit fell, both beyond chance. Counts are not discounted here, as they were for the agent.
+    """
+    rewards = {
+        name: about["reward"]
+        for name, about in results.study["contenders"].items()
+        if about.get("reward") is not None
+    }
+    rows: list[dict[str, Any]] = []
+    for keys, cells, base in _beside_baseline(results):
+        weights = rewards.get(keys["contender"])
+        if weights is None:
+            continue
+        several, before = [results.customers(name) for name in cells], results.customers(base)
+        objective = _gain([_worth(each, weights) - _worth(before, weights) for each in several])
+        profit = _gain([each["value"] - before["value"] for each in several])
+        told = ", ".join(f"{weight:g} {term}" for term, weight in weights.items() if weight)
+        row: dict[str, Any] = {**keys, "reward": told}
+        row |= _columns("objective", objective) | _columns("profit", profit)
+        everybody = np.ones(len(before["value"]), dtype=np.bool_)
+        for name in ("contacts", "discounts", "opt_outs", "left"):
+            row[name] = _mean(several, name, everybody) - float(before[name].mean())
+        rows.append(row | {"hacked": objective.low > 0.0 > profit.high})
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _worth(customers: Customers, weights: Mapping[str, float]) -> Floats:
+    """What each customer came to by a reward; what loyalty was at the beginning is left out."""
+    found = np.zeros(len(customers["value"]))
+    for term, weight in weights.items():
+        if weight:
+            found += weight * customers[TERMS[term]]
+    return found
+
+
+def _gain(by_seed: list[Floats]) -> Interval:
+    """A paired difference over seeds and customers, one array by customer for each seed."""
+    gains = np.stack(by_seed)
+    over = gains.mean(axis=0)
+    if len(gains) < 2:
+        return over_customers(over).interval()
+    seeds: Estimate = typical([gains.mean(axis=1)])
+    return with_customers(seeds, over).interval()
+
+
+def _mean(several: list[Any], name: str, who: NDArray[np.bool_]) -> float:
+    return float(np.mean([each[name][who].mean() for each in several]))
+
+
+def _columns(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _beside_baseline(results: Results) -> list[tuple[dict[str, str], list[str], str]]:
+    """Keys of each contender, its cells by seed, and the first cell of the baseline beside it."""
+    found: list[tuple[dict[str, str], list[str], str]] = []
+    places = dict.fromkeys(
+        (r["scenario"], r["variation"], r["contender"]) for r in results.records.values()
+    )
+    for scenario, variation, contender in places:
+        keys = {"scenario": scenario, "variation": variation}
+        for name in results.study["baseline"]:
+            if base := results.select(**keys, contender=name):
+                cells = results.select(**keys, contender=contender)
+                found.append(({**keys, "contender": contender}, cells, base[0]))
+                break
+    return found

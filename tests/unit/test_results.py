@@ -1,0 +1,171 @@
+"""What a study leaves is read as it was written, and what is said of it follows from its cells."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nba_gym.errors import DataError
+from nba_gym.evaluation.observed import Observed, observe_rollout
+from nba_gym.evaluation.results import cell_id, load_results, write_cell
+from nba_gym.evaluation.rollout import rollout
+from nba_gym.evaluation.statistics import answers, audit, by_persona, overall
+from nba_gym.policies import UniformRandom
+from nba_gym.records.ledger import LINES
+from nba_gym.scenario import load_scenario
+
+N = 400
+LUCK = np.random.default_rng(0)
+BASE = 50.0 + 20.0 * LUCK.standard_exponential(N)
+PERSONA = (np.arange(N) % 4 == 0).astype(np.int64)
+
+
+def seen(value: Any, **columns: Any) -> Observed:
+    names = ("lifetime", "left", "contacts", "opt_outs", "purchases", "responses", "courtship")
+    customers = {name: np.zeros(N) for name in (*names, *LINES, "loyalty")}
+    customers |= {"customer": np.arange(N), "persona": PERSONA, "value": np.asarray(value)}
+    return Observed(customers | columns, {"alive": np.ones(3)})
+
+
+def study(folder: Path, cells: dict[str, list[Observed]], **about: Any) -> Any:
+    """A study of one world with these contenders, one rollout for each seed."""
+    ids = []
+    for name, seeds in cells.items():
+        for seed, each in enumerate(seeds):
+            ids.append(cell_id("shop", "as_it_is", name, seed))
+            place = folder / "cells" / ids[-1]
+            place.mkdir(parents=True)
+            keys = {"scenario": "shop", "variation": "as_it_is", "contender": name, "seed": seed}
+            keys |= {"kind": "agent", "privileged": name == "oracle", "world": "abc"}
+            write_cell(place, keys, each, [{"steps": 1, "value": 2.0}] if name == "agent" else [])
+    told = {"cells": ids, "baseline": ["practice"], "worlds": {"abc": {"personas": ["a", "b"]}}}
+    told |= {"contenders": {name: {} for name in cells}} | about
+    (folder / "study.json").write_text(json.dumps(told))
+    return load_results(folder)
+
+
+def seeds(gain: float, spread: float, n: int = 6) -> list[Observed]:
+    return [seen(BASE + gain + spread * x) for x in np.linspace(-1.0, 1.0, n)]
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    results = study(tmp_path, {"practice": [seen(BASE)], "agent": seeds(1.0, 0.5, 2)})
+    assert results.rows["value"][0] == BASE.mean()
+    assert results.rows["id"].to_list() == list(results.records)
+    assert results.curve("shop--as_it_is--agent--1") == [{"steps": 1, "value": 2.0}]
+    assert results.curve("shop--as_it_is--practice--0") == []
+    np.testing.assert_array_equal(results.customers("shop--as_it_is--practice--0")["value"], BASE)
+    assert results.select(contender="agent", seed=1) == ["shop--as_it_is--agent--1"]
+    with pytest.raises(DataError, match="did you mean 'shop--as_it_is--agent--1'"):
+        results.cell("shop--as_it_is--agent--11")
+    with pytest.raises(DataError, match="did you mean 'contender'"):
+        results.select(contenders="agent")
+    with pytest.raises(DataError, match="must be that of a study"):
+        load_results(tmp_path / "cells")
+
+
+def test_cells_with_other_customers_are_not_compared(tmp_path):
+    strangers = seen(BASE, customer=np.arange(N) + 1)
+    results = study(tmp_path, {"practice": [seen(BASE)], "agent": [strangers]})
+    with pytest.raises(DataError, match="must have the same customers"):
+        results.paired("shop--as_it_is--agent--0", "shop--as_it_is--practice--0")
+    with pytest.raises(DataError, match="must have the same customers"):
+        answers(results)
+
+
+def test_differences_are_paired_by_customer_and_seeds_are_the_unit(tmp_path):
+    gains = 1.0 + 0.1 * LUCK.standard_normal(N)
+    results = study(
+        tmp_path,
+        {"practice": [seen(BASE)], "sure": seeds(1.0, 0.1), "unsure": seeds(1.0, 5.0)}
+        | {"rule": [seen(BASE + gains)]},
+    )
+    sure, unsure, rule = answers(results)
+    assert sure.gain.mean == pytest.approx(1.0)
+    assert sure.gain.high - sure.gain.low < 0.5  # that of customers alone would be 5 wide
+    assert unsure.gain.high - unsure.gain.low > 4.0
+    assert (sure.verdict, rule.verdict) == ("better", "better")
+    assert sure.improvement.mean == 1.0
+    assert unsure.verdict == "underpowered"
+    assert unsure.seeds_needed is not None
+    assert unsure.seeds_needed > 6
+    assert rule.seeds == 1
+    assert rule.gain.mean == pytest.approx(gains.mean())
+
+
+def test_what_differs_by_less_than_matters_is_equal(tmp_path):
+    results = study(tmp_path, {"practice": [seen(BASE)], "agent": seeds(0.0, 0.1)})
+    assert answers(results)[0].verdict == "equal"
+    assert answers(results, matters=0.0001)[0].verdict == "underpowered"
+
+
+def test_p_values_are_adjusted_for_all_that_is_asked_and_yardsticks_are_not(tmp_path):
+    cells = {"practice": [seen(BASE)], "oracle": [seen(BASE + LUCK.normal(0.1, 1.0, N))]}
+    cells |= {f"agent_{i}": seeds(0.2 * i, 1.0) for i in range(5)}
+    found = answers(study(tmp_path, cells))
+    family = [answer for answer in found if not answer.privileged]
+    smallest = min(family, key=lambda answer: answer.p)
+    assert smallest.p_holm == pytest.approx(min(1.0, 5 * smallest.p))
+    assert all(answer.p_holm >= answer.p for answer in family)
+    [oracle] = [answer for answer in found if answer.privileged]
+    assert oracle.p_holm == oracle.p
+
+
+def test_two_agents_differ_only_beyond_the_luck_of_seeds_and_of_customers(tmp_path):
+    cells = {"practice": seeds(0.0, 1.0), "same": seeds(0.1, 1.0), "other": seeds(3.0, 1.0)}
+    same, other = answers(study(tmp_path, cells))
+    assert same.p > 0.5  # though its mean over customers differs by exactly 0.1
+    # of 924 ways to mix 6 and 6 the two most extreme, and two that swap seeds outside the middle
+    assert other.p == pytest.approx(4 / 924)
+    assert other.verdict == "better"
+
+
+def test_the_share_of_the_optimum_is_that_of_the_best_policy_on_the_same_customers(tmp_path):
+    cells = {"practice": [seen(BASE)], "agent": seeds(-5.0, 0.1), "optimal": [seen(BASE * 1.25)]}
+    agent, best = answers(study(tmp_path, cells))
+    assert agent.of_optimum == pytest.approx((BASE.mean() - 5.0) / (1.25 * BASE.mean()))
+    assert best.of_optimum == pytest.approx(1.0)
+    assert overall(load_results(tmp_path))[1].scenarios == 1
+
+
+def test_personas_are_told_apart(tmp_path):
+    lopsided = BASE + np.where(PERSONA == 1, 10.0, -1.0)
+    results = study(tmp_path, {"practice": [seen(BASE)], "agent": [seen(lopsided)] * 3})
+    rows = by_persona(results).filter(contender="agent").to_dicts()
+    assert [row["persona"] for row in rows] == ["a", "b"]
+    assert [row["gain"] for row in rows] == pytest.approx([-1.0, 10.0])
+    assert [row["share"] for row in rows] == [0.75, 0.25]
+
+
+def test_a_reward_earned_at_the_firms_expense_is_found(tmp_path):
+    clicks = np.ones(N) + LUCK.random(N)
+    cells = {"practice": [seen(BASE)], "honest": [seen(BASE + 1.0, responses=clicks)] * 3}
+    cells |= {"hacker": [seen(BASE - 4.0, responses=clicks, contacts=3.0 * clicks)] * 3}
+    reward = {"reward": {"responses": 2.0, "profit": 0.0}}
+    about = {"contenders": {"practice": {}, "honest": reward, "hacker": reward}}
+    rows = audit(study(tmp_path, cells, **about)).to_dicts()
+    assert [row["hacked"] for row in rows] == [False, True]
+    assert rows[1]["objective"] == pytest.approx(2.0 * clicks.mean())
+    assert rows[1]["profit"] == pytest.approx(-4.0)
+    assert rows[1]["contacts"] == pytest.approx(3.0 * clicks.mean())
+    assert rows[1]["reward"] == "2 responses"
+
+
+@pytest.mark.parametrize("name", ["control", "catalogues"])
+def test_what_is_kept_of_a_rollout_is_what_it_came_to(name):
+    scenario, customers = load_scenario(name, {"horizon": 20}), np.arange(70, dtype=np.uint64)
+    kept = observe_rollout(UniformRandom(), scenario, customers, 3, threads=1)
+    run = rollout(UniformRandom(), scenario, customers, 3, threads=1, chunk=30)
+    np.testing.assert_array_equal(kept.customers["value"], run.value)
+    np.testing.assert_allclose(kept.periods["contacts"], run.contact_rate)
+    np.testing.assert_allclose(kept.periods["lines"].sum(axis=1), run.profit)
+    assert kept.periods["season_contacts"].sum() == run.contacts.sum()
+    assert kept.periods["season_purchases"].sum() == run.purchases.sum()
+    assert kept.periods["season_here"].sum() == pytest.approx(run.lifetime.sum())
+    assert kept.periods["opt_outs"].sum() * 70 == pytest.approx(run.opt_outs.sum())
+    assert kept.customers["responses"].sum() == pytest.approx(kept.periods["responses"].sum() * 70)
+    assert ("loyalty" in kept.periods) == (name == "control")
