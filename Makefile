@@ -25,7 +25,7 @@ PYTEST_OUTPUT := -q
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench bench-learning bench-bulk study tune curves wins kills mutants clean
+.PHONY: help install run test check format bench bench-learning bench-bulk study tune curves wins kills mutants serve-bench serve-fuzz serve-chaos serve-consent clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,18 @@ kills: $(INSTALLED) ## Kill trainings and saves at random moments, go on, compar
 
 mutants: $(INSTALLED) ## Plant faults one by one and show that the tests catch each
 	$(BIN)/python -m tests.mutants.run $(ARGS)
+
+serve-bench: $(INSTALLED) ## Load the decision service: a rate to hold, its capacity, three times that (a minute)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.serving.load $(ARGS)
+
+serve-fuzz: $(INSTALLED) ## Send the decision service 100,000 hostile requests (some minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.serving.fuzz $(ARGS)
+
+serve-chaos: $(INSTALLED) ## Kill, swap and stop the decision service under load (some minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.serving.chaos $(ARGS)
+
+serve-consent: $(INSTALLED) ## Decide for 1,000,000 random customers without consent: no contacts
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.serving.consent $(ARGS)
 
 clean: ## Remove caches and build output; keeps .venv and runs
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache

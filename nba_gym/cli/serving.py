@@ -17,7 +17,10 @@ Folder = Annotated[Path, tyro.conf.Positional]
 
 @dataclass(frozen=True)
 class Serve:
-    """Decide for real customers over HTTP, every decision on record before it is answered."""
+    """Decide for real customers over HTTP, every decision on record before it is answered.
+
+    Try: nba-gym serve runs/first-comparison/policy, and open http://127.0.0.1:8080/
+    """
 
     policy: Folder
     """policy folder of the champion"""
@@ -102,7 +105,10 @@ class Serve:
 
 @dataclass(frozen=True)
 class MakeKey:
-    """Make a key for the decision service; its file holds only a hash, so it is shown once."""
+    """Make a key for the decision service; its file holds only a hash, so it is shown once.
+
+    Try: nba-gym key keys.json shop
+    """
 
     file: Folder
     """file of keys, made if it is not there"""
@@ -125,7 +131,10 @@ class MakeKey:
 
 @dataclass(frozen=True)
 class Decisions:
-    """Look after a decision log: verify its chain, export it, or erase a customer."""
+    """Look after a decision log: verify its chain, export it, or erase a customer.
+
+    Try: nba-gym decisions verify decisions
+    """
 
     what: Annotated[Literal["verify", "export", "erase"], tyro.conf.Positional]
     """what to do"""
