@@ -22,6 +22,10 @@ from nba_gym.serving.requests import Question, Reader, read_outcome
 from nba_gym.serving.store import open_store
 
 
+WAIT = 240.0
+"""Seconds for an answer: the first one may wait for kernels to be compiled."""
+
+
 def question(reader: Reader, key: str | None = None, **fields: Any) -> Question:
     """A checked question about a customer who consents to everything, unless said otherwise."""
     sent = {"customer": "c-1", "consent": dict.fromkeys(reader.outbound, True)} | fields
@@ -82,7 +86,7 @@ class Bench:
         return future
 
     def ask(self, asked: Any) -> dict[str, Any]:
-        return json.loads(self.ask_later(asked).result(20))
+        return json.loads(self.ask_later(asked).result(WAIT))
 
     def decide(self, key: str | None = None, **fields: Any) -> dict[str, Any]:
         return self.ask(question(self.reader, key, **fields))

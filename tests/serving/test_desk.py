@@ -15,7 +15,7 @@ from nba_gym.replay import replay
 from nba_gym.serving.chain import read_chain, segments_of, verify
 from nba_gym.serving.exporting import export_log
 from tests.serving.processes import wait_for
-from tests.serving.services import Bench, question
+from tests.serving.services import WAIT, Bench, question
 
 
 def text_of(folder):
@@ -68,7 +68,7 @@ def test_the_same_key_gets_the_same_answer_and_another_request_under_it_none(ben
 
 def test_two_calls_at_once_under_one_key_make_one_decision(bench):
     asked = [question(bench.reader, "k", customer="ann") for _ in range(30)]
-    answers = {future.result(20) for future in [bench.ask_later(each) for each in asked]}
+    answers = {future.result(WAIT) for future in [bench.ask_later(each) for each in asked]}
     assert len(answers) == 1
     assert text_of(bench.folder).count(b'"kind":"decision"') == 1
 
@@ -79,7 +79,7 @@ def test_calls_at_once_about_one_customer_are_answered_in_their_order(bench):
         bench.ask_later(question(bench.reader, customer="ann", events=events, period=i))
         for i in range(20)
     ]
-    assert [json.loads(each.result(20))["period"] for each in futures] == list(range(1, 21))
+    assert [json.loads(each.result(WAIT))["period"] for each in futures] == list(range(1, 21))
     with pytest.raises(RequestError, match="period"):
         bench.decide(customer="ann", events=events, period=3)
 
@@ -258,7 +258,7 @@ def test_who_would_wait_too_long_is_turned_away_at_once(bench, monkeypatch):
         bench.ask_later(asked[10])
     gate.set()
     assert error.value.status == 503
-    assert all(json.loads(each.result(20))["decision"] for each in taken)
+    assert all(json.loads(each.result(WAIT))["decision"] for each in taken)
 
 
 def test_whoever_waits_when_the_service_stops_is_answered(tmp_path, retail, lineup):
