@@ -7,6 +7,7 @@ import sys
 
 import tyro
 
+from nba_gym.cli.explore import Explore
 from nba_gym.cli.folders import Export, Score
 from nba_gym.cli.policies import Evaluate, Journey, Policies
 from nba_gym.cli.records import Calibrate, Effects
@@ -24,6 +25,7 @@ COMMANDS = {
     "policies": Policies,
     "evaluate": Evaluate,
     "simulate": Simulate,
+    "explore": Explore,
     "calibrate": Calibrate,
     "card": Card,
     "effects": Effects,
