@@ -12,8 +12,8 @@ from nba_gym.cli.folders import Export, Score
 from nba_gym.cli.policies import Evaluate, Journey, Policies
 from nba_gym.cli.records import Calibrate, Effects
 from nba_gym.cli.scenarios import Card, Features, Scenarios, Schema, Show
-from nba_gym.cli.simulate import Simulate
 from nba_gym.cli.serving import Decisions, MakeKey, Serve
+from nba_gym.cli.simulate import Simulate
 from nba_gym.errors import NbaGymError
 
 COMMANDS = {
