@@ -266,11 +266,8 @@ class RuleBook:
             action: Index of the action.
         """
         common = int(conditions) & int(self.blocked_by[action])
-        return [
-            f"{self.stages[action][bit]}: {self.reasons[bit]}"
-            for bit in range(64)
-            if common >> bit & 1
-        ]
+        stages = self.stages[action]
+        return [f"{stages[bit]}: {self.reasons[bit]}" for bit in sorted(stages) if common >> bit & 1]
 
 
 def compile_rules(scenario: Scenario) -> RuleBook:

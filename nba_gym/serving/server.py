@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nba_gym.errors import MissingExtraError, ServiceError
-from nba_gym.serving.app import make_app
+from nba_gym.serving.app import make_app, with_shortcut
 from nba_gym.serving.front import Front
 from nba_gym.serving.keys import Allowance, Key
 from nba_gym.serving.lineup import Lineup
@@ -116,7 +116,7 @@ def serve(service: Service, serving: Serving, ready: Callable[[int], None] | Non
     sys.setswitchinterval(_SWITCH_S)
     hosts: set[bytes] = set()
     app = Front(
-        make_app(service, allow_inference=serving.inference),
+        with_shortcut(make_app(service, allow_inference=serving.inference)),
         list(serving.keys),
         Allowance(serving.rate, serving.burst),
         hosts if serving.hosts or is_loopback(serving.host) else None,
@@ -138,6 +138,7 @@ def serve(service: Service, serving: Serving, ready: Callable[[int], None] | Non
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=int(serving.limits.idle_s) + 5,
         timeout_graceful_shutdown=30,
         backlog=1024,

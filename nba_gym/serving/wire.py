@@ -80,6 +80,7 @@ class Guarded(HttpToolsProtocol):
         self._body_bytes = 0
         self._in_header = True
         self._skipping = False
+        self._cycles: list[RequestResponseCycle] = []
         self._since: float | None = self.loop.time()
         self._idle_since = self._since
         self._stuck_since: float | None = None
@@ -137,8 +138,7 @@ class Guarded(HttpToolsProtocol):
             self.turned_away(503)
         elif not self.transport.is_closing():
             super().on_headers_complete()
-            if self.cycle is not None and self.stopping():
-                self.cycle.keep_alive = False
+            self._begun()
 
     def on_body(self, body: bytes) -> None:
         """Some of the body."""
@@ -171,6 +171,22 @@ class Guarded(HttpToolsProtocol):
         if self._stuck_since is not None and now - self._stuck_since > self.limits.receive_s:
             self.transport.abort()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has gone; whatever is still answered must not be written to it."""
+        for cycle in self._cycles:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        super().connection_lost(exc)
+
+    def _begun(self) -> None:
+        """A request has begun to be answered; earlier ones may still be (pipelining)."""
+        cycle = self.cycle
+        if cycle is not None:
+            self._cycles = [each for each in self._cycles if not each.response_complete]
+            self._cycles.append(cycle)
+            if self.stopping():
+                cycle.keep_alive = False
+
     def _may_answer_now(self) -> bool:
         """Whether no earlier request on the connection still waits for its answer."""
         return (self.cycle is None or self.cycle.response_complete) and not self.pipeline
@@ -187,9 +203,9 @@ class Guarded(HttpToolsProtocol):
         self.turned_away(status)
         if self._may_answer_now() or not (self.cycle and self.cycle.response_started):
             self.transport.write(_CLOSING[status])
-        if self.cycle is not None:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        for cycle in self._cycles:
+            cycle.disconnected = True
+            cycle.message_event.set()
         self.transport.close()
 
 
