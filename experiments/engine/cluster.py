@@ -7,7 +7,6 @@ versions, and is refused otherwise. A task whose worker or node is lost is done 
 
 from __future__ import annotations
 
-import os
 import socket
 import tempfile
 import threading
@@ -49,7 +48,6 @@ class RayEngine:
             "env_vars": ONE_THREAD,
         }
         _reach(address)
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
             self._ray.init(
                 address=address, runtime_env=environment, log_to_driver=False, logging_level="error"
