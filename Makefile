@@ -25,7 +25,7 @@ PYTEST_OUTPUT := -q
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-ray check format bench bench-learning bench-bulk bench-studies study run-study tune curves wins kills mutants clean
+.PHONY: help install run test test-ray check format bench bench-learning bench-bulk bench-studies run-study study tune curves wins kills notebooks mutants clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ wins: $(INSTALLED) ## Time trainings from a cold start and count the seeds that 
 
 kills: $(INSTALLED) ## Kill trainings and saves at random moments, go on, compare bit by bit (15 minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.agents.kills $(ARGS)
+
+notebooks: $(INSTALLED) ## Run the notebooks and write them with what they came to: ARGS='--names 02'
+	OMP_NUM_THREADS=1 $(BIN)/python -m notebooks.make $(ARGS)
 
 mutants: $(INSTALLED) ## Plant faults one by one and show that the tests catch each
 	$(BIN)/python -m tests.mutants.run $(ARGS)
