@@ -25,7 +25,7 @@ PYTEST_OUTPUT := -q
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench bench-learning bench-bulk study tune curves wins kills mutants serve-bench serve-fuzz serve-chaos serve-consent clean
+.PHONY: help install run test test-ray check format bench bench-learning bench-bulk bench-studies run-study study tune curves wins kills notebooks mutants serve-bench serve-fuzz serve-chaos serve-consent clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,11 @@ run: $(INSTALLED) ## Fit, train, compare, export and report: the first compariso
 test: check ## All checks, then all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(PYTEST_OUTPUT) $(PYTEST_ARGS)
 
+# Ray is in no extra that the other targets install; without it the test is skipped.
+test-ray: $(INSTALLED) ## Run a study on two nodes of a local Ray cluster, and lose one of them
+	$(PIP_INSTALL) -q -e '.[dev,ray]' --no-build-isolation
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/experiments/test_ray.py $(PYTEST_OUTPUT)
+
 check: $(INSTALLED) ## Lint, format, types and import direction
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -72,6 +77,12 @@ bench-learning: $(INSTALLED) ## Measure how fast an agent learns beside Stable-B
 bench-bulk: $(INSTALLED) ## Measure bulk simulation: customers a second, memory, the disk beside it
 	$(BIN)/python -m benchmarks.bulk $(ARGS)
 
+bench-studies: $(INSTALLED) ## Measure how well a study uses two cores
+	$(BIN)/python -m benchmarks.studies $(ARGS)
+
+run-study: $(INSTALLED) ## Run a study of experiments/studies: ARGS='greedy_vs_rl --smoke'
+	$(BIN)/python -m experiments.run $(ARGS)
+
 study: $(INSTALLED) ## Compare agents with practice in every world, over training seeds (30 minutes)
 	$(BIN)/python -m experiments.study $(ARGS)
 
@@ -86,6 +97,9 @@ wins: $(INSTALLED) ## Time trainings from a cold start and count the seeds that 
 
 kills: $(INSTALLED) ## Kill trainings and saves at random moments, go on, compare bit by bit (15 minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.agents.kills $(ARGS)
+
+notebooks: $(INSTALLED) ## Run the notebooks and write them with what they came to: ARGS='--names 02'
+	OMP_NUM_THREADS=1 $(BIN)/python -m notebooks.make $(ARGS)
 
 mutants: $(INSTALLED) ## Plant faults one by one and show that the tests catch each
 	$(BIN)/python -m tests.mutants.run $(ARGS)

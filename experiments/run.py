@@ -97,6 +97,10 @@ def _run(arguments: Arguments, planned: Plan, store: Store, n: int) -> None:
 
 
 def _engine(arguments: Arguments) -> Engine:
+    if arguments.engine == "ray":
+        from experiments.engine.cluster import RayEngine
+
+        return RayEngine(arguments.address)
     from experiments.engine.local import LocalEngine
 
     return LocalEngine(arguments.workers)

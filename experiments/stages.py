@@ -42,6 +42,7 @@ _BESIDE = (
     "experiments/",
     "nba_gym/calibration/",
     "nba_gym/cli/",
+    "nba_gym/evaluation/bulk/",
     "nba_gym/evaluation/card/",
     "nba_gym/evaluation/explorer/",
     "nba_gym/evaluation/report/",

@@ -149,17 +149,3 @@ WORK: dict[str, Callable[[Mapping[str, Any], Inputs, Path], None]] = {
     "cell": cell,
 }
 """What may be done, by kind."""
-
-
-def copy_in(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write files, by their paths below a folder."""
-    for name, data in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-
-
-def copy_out(folder: Path) -> dict[str, bytes]:
-    """All files below a folder, by path."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}

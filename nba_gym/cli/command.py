@@ -10,6 +10,7 @@ import tyro
 import nba_gym
 from nba_gym.cli.common import answer_error
 from nba_gym.cli.completion import Completion
+from nba_gym.cli.explore import Explore
 from nba_gym.cli.folders import Export, Score
 from nba_gym.cli.overview import overview
 from nba_gym.cli.policies import Evaluate, Journey, Policies
@@ -28,6 +29,7 @@ COMMANDS = {
     "policies": Policies,
     "evaluate": Evaluate,
     "simulate": Simulate,
+    "explore": Explore,
     "calibrate": Calibrate,
     "card": Card,
     "effects": Effects,

@@ -267,8 +267,9 @@ class RuleBook:
         """
         common = int(conditions) & int(self.blocked_by[action])
         stages = self.stages[action]
-        broken = [bit for bit in sorted(stages) if common >> bit & 1]
-        return [f"{stages[bit]}: {self.reasons[bit]}" for bit in broken]
+        return [
+            f"{stages[bit]}: {self.reasons[bit]}" for bit in sorted(stages) if common >> bit & 1
+        ]
 
 
 def compile_rules(scenario: Scenario) -> RuleBook:

@@ -98,6 +98,16 @@ def test_what_is_met_unprepared_is_not_learned_again(finished):
         assert needs[f"control--{variation}--ppo--0"] != same
 
 
+def test_each_seed_trains_an_agent_of_its_own_in_a_world_of_its_own(tmp_path):
+    made = planned(tmp_path, STUDY, "seeds=3", "policies=['practice']")
+    trainings = [task for task in made.tasks.values() if task.kind == "training"]
+    for agent in ("ppo", "twin"):
+        seeds = [task.arguments["seed"] for task in trainings if f"--{agent}--" in task.name]
+        assert seeds == [0, 1, 2]
+        cells = [f"control--as_it_is--{agent}--{seed}" for seed in seeds]
+        assert len({made.tasks[cell].needs for cell in cells}) == 3
+
+
 def test_new_offers_are_not_chosen_by_who_did_not_learn_them(finished):
     _, folder, _ = finished
     results = load_results(folder)

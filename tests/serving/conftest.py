@@ -1,15 +1,18 @@
-"""What tests of serving share: one policy folder, and services for it."""
+"""What tests of serving share: policy folders, and services for one."""
 
 from pathlib import Path
 
 import pytest
 
+from nba_gym.export import sample_observations, write_folder
+from nba_gym.export.policies import exportable
 from nba_gym.scenario.load import load_scenario
 from nba_gym.scenario.schema import Scenario
 from nba_gym.serving.lineup import Lineup
 from nba_gym.serving.loading import load_policy
 from tests.serving.policies import write_policy
 from tests.serving.services import Bench
+from tests.serving.written import Written, linear_policy
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +40,12 @@ def bench(tmp_path, retail, lineup):
     """A service without network, in a folder of its own; may be ended and begun again."""
     with Bench(tmp_path / "data", retail, lineup) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory) -> Written:
+    scenario = load_scenario("retail", ["horizon=20"])
+    folder = tmp_path_factory.mktemp("written") / "policy"
+    source = exportable(linear_policy(scenario))
+    write_folder(source, scenario, folder, rows=2_000, customers=50)
+    return Written(folder, source, scenario, *sample_observations(scenario, 2_000))

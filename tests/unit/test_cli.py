@@ -19,6 +19,7 @@ COMMANDS = {
     "journey": ["retail"],
     "policies": [],
     "evaluate": ["--help"],
+    "explore": ["--help"],
     "calibrate": ["--help"],
     "card": ["--help"],
     "effects": ["--help"],

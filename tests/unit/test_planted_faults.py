@@ -15,12 +15,14 @@ def test_every_fault_has_a_name_of_its_own():
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_can_be_planted_in_one_place_and_leaves_python(name):
+def test_a_fault_can_be_planted_in_one_place_and_leaves_code(name):
     fault = FAULTS[name]
     text = (ROOT / fault.file).read_text()
     assert text.count(fault.before) == 1
     planted = text.replace(fault.before, fault.after)
-    assert ast.dump(ast.parse(planted)) != ast.dump(ast.parse(text))
+    assert planted != text
+    if fault.file.endswith(".py"):
+        assert ast.dump(ast.parse(planted)) != ast.dump(ast.parse(text))
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -51,13 +51,13 @@ def render_page(
     return render_document(title, body)
 
 
-def render_document(title: str, body: Sequence[str]) -> str:
-    """A page of its own: the style, and parts that are HTML already."""
+def render_document(title: str, body: Sequence[str], style: str = "") -> str:
+    """A page of its own: the common style, one of its own, and parts that are HTML already."""
     style = (
         resources.files("nba_gym.evaluation.report")
         .joinpath("report.css")
         .read_text(encoding="utf-8")
-    )
+    ) + style
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
