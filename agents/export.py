@@ -148,14 +148,17 @@ def export(
 
 @dataclass(frozen=True)
 class Arguments:
-    """Write the policy folder of saved weights, or of a model of Stable-Baselines3."""
+    """Write the policy folder of a run, of weights, or of a model of Stable-Baselines3.
 
-    folder: Annotated[Path, tyro.conf.Positional]
-    """policy folder to write"""
-    scenario: str = "retail"
-    """preset name or TOML file"""
-    weights: Path | None = None
-    """weights that agents.train left (weights.safetensors)"""
+    Try: python -m agents.export runs/first-comparison --out policy
+    """
+
+    run: Annotated[Path | None, tyro.conf.Positional] = None
+    """folder that agents.train or make run left, or a file with weights (weights.safetensors)"""
+    out: Path | None = None
+    """policy folder to write; by default policy in the folder of the run"""
+    scenario: str | None = None
+    """preset name or TOML file, where the run does not say it"""
     sb3: Path | None = None
     """instead: the zip file that a model of Stable-Baselines3 saved; runs code when it is loaded"""
     algorithm: str = "MaskablePPO"
@@ -179,33 +182,40 @@ def _check_fits(policy: AgentPolicy, scenario: Scenario) -> None:
 
 
 def main(arguments: Arguments) -> None:
-    """Export saved weights."""
+    """Export what a run left."""
     from agents.foreign import load_sb3
+    from agents.left import Left, find_left
     from agents.weights import load_policy
 
-    scenario = nba_gym.load_scenario(arguments.scenario)
-    if (arguments.weights is None) == (arguments.sb3 is None):
+    if (arguments.run is None) == (arguments.sb3 is None):
         raise BundleError(
-            "weights must name the weights.safetensors of a training run, or sb3 a zip file of "
+            "run must name the folder of a training run or its weights, or sb3 a zip file of "
             "Stable-Baselines3, got both or none"
         )
-    if arguments.weights is not None:
-        policy = load_policy(arguments.weights)
+    left = Left(cast(Path, arguments.sb3)) if arguments.run is None else find_left(arguments.run)
+    scenario = left.scenario
+    if arguments.scenario is not None or scenario is None:
+        scenario = nba_gym.load_scenario(arguments.scenario or "retail")
+    if arguments.run is not None:
+        policy = load_policy(left.weights)
     else:
         policy = load_sb3(
-            cast(Path, arguments.sb3),
+            left.weights,
             scenario,
             algorithm=arguments.algorithm,
             normaliser=arguments.normaliser,
             trust=arguments.trust,
         )
     _check_fits(policy, scenario)
-    parity = export(policy, scenario, arguments.folder)
+    out = arguments.out or left.weights.parent / "policy"
+    parity = export(
+        policy, scenario, out, recipe=left.recipe, seed=left.seed, evaluation=left.evaluation
+    )
     print(
-        f"{parity.rows:,} observations: largest difference {parity.largest_difference:.1e}, "
+        f"{parity.rows:,} observations: scores at most {parity.largest_of_scores:.1e} apart, "
         f"{parity.other_actions} other choices ({parity.ties} ties)"
     )
-    print(f"wrote {arguments.folder}/: policy.onnx, card.json")
+    print(f"wrote {out}/")
 
 
 if __name__ == "__main__":

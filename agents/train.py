@@ -255,13 +255,15 @@ def _write(
     done: Trained, scenario: Scenario, recipe: Recipe, arguments: Arguments, out: Path
 ) -> list[str]:
     """Write the curve, the weights and, if it can be served, the policy folder; says what."""
+    from agents.left import save_training
     from agents.weights import save_policy
 
     curve = [vars(point) for point in done.curve]
     with whole_file(out / "learning_curve.json") as draft:
         draft.write_text(json.dumps(curve, indent=2) + "\n")
     save_policy(done.policy, out / "weights.safetensors")
-    written = ["learning_curve.json", "weights.safetensors", "tensorboard/"]
+    save_training(out, scenario, recipe.as_dict(), arguments.seed)
+    written = ["learning_curve.json", "weights.safetensors", "training.json", "tensorboard/"]
     if arguments.everything or done.policy.remembers or not arguments.export:
         shutil.rmtree(out / "policy", ignore_errors=True)  # it is not that of these weights
         if done.policy.remembers:

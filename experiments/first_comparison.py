@@ -11,6 +11,7 @@ goes on from its last checkpoint, to the very same bits.
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from rich.table import Table
 
 from agents.export import Parity, export
 from agents.files import whole_file
+from agents.left import AGENT
 from agents.recipe import load_recipe
 from agents.train import run_main
 from experiments.console import CONSOLE, say, timed
@@ -41,6 +43,7 @@ from nba_gym.effort import Effort
 from nba_gym.errors import check_least
 from nba_gym.evaluation import Comparison
 from nba_gym.evaluation.report import write_report
+from nba_gym.export import evaluation_of
 from nba_gym.policies import (
     NoContact,
     Policy,
@@ -48,8 +51,6 @@ from nba_gym.policies import (
     UniformRandom,
 )
 from nba_gym.truth import MyopicOracle
-
-AGENT = "trained agent"
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,15 @@ def run(arguments: Arguments, out: Path, stages: Stages) -> None:
     comparison = compare_all(
         scenario, contenders, stages, training_needs, customers=arguments.customers
     )
+    summary = json.loads((out / "comparison" / "comparison.json").read_text())
     with timed("export and parity"):
         parity = export(
-            learned.policy, scenario, out / "policy", recipe=recipe.as_dict(), seed=arguments.seed
+            learned.policy,
+            scenario,
+            out / "policy",
+            recipe=recipe.as_dict(),
+            seed=arguments.seed,
+            evaluation=evaluation_of(summary, AGENT),
         )
     names = ("comparison/comparison.json", "comparison/customers.parquet", "scenario.toml")
     paths = [out / name for name in (*names, "policy")]

@@ -8,7 +8,7 @@ from typing import Any
 
 from nba_gym.customer.populate import populate
 from nba_gym.engagement.rules import compile_rules
-from nba_gym.evaluation.compare import Comparison
+from nba_gym.errors import PolicyError
 from nba_gym.export.sample import Worth
 from nba_gym.scenario.load import scenario_hash
 from nba_gym.scenario.schema import Scenario
@@ -104,19 +104,25 @@ def _outputs(scenario: Scenario, scores: str, worth: Worth) -> dict[str, str]:
     }
 
 
-def evaluation_of(comparison: Comparison, policy: str) -> dict[str, Any]:
+def evaluation_of(summary: dict[str, Any], policy: str) -> dict[str, Any]:
     """What a comparison says of the policy and of those beside it, with 95 % intervals.
 
     Args:
-        comparison: The comparison.
+        summary: ``comparison.json``, as ``Comparison.save`` writes it.
         policy: What the exported policy is called in it.
+
+    Raises:
+        PolicyError: If it was not compared.
     """
     keep = ("value", "value_low", "value_high", "difference", "difference_low", "difference_high")
-    rows = {row["policy"]: row for row in comparison.table.to_dicts()}
+    rows = {row["policy"]: row for row in summary["policies"]}
+    if policy not in rows:
+        raise PolicyError(f"policy must be one that was compared, got {policy!r}")
+    about = summary["provenance"]
     return {
         "policy": policy,
-        "baseline": comparison.baseline,
-        "customers": len(comparison.rollouts[policy].customers),
-        "unit": f"{comparison.scenario.currency} per customer, with 95 % intervals",
+        "baseline": about["baseline"],
+        "customers": about["customers"],
+        "unit": f"{about['currency']} per customer, with 95 % intervals",
         "of": {name: {key: row[key] for key in keep} for name, row in rows.items()},
     }

@@ -107,8 +107,9 @@ class Engine:
         Raises:
             BundleError: If a shape is wrong, a feature not finite, or nothing is allowed in a row.
         """
-        x = np.ascontiguousarray(features, dtype=np.float32)
-        m = np.ascontiguousarray(masks, dtype=np.int8)
+        # Numba would compile anew for memory that is strided or may not be written
+        x = np.require(features, np.float32, ["C", "W"])
+        m = np.require(masks, np.int8, ["C", "W"])
         self._check_shapes(x, m)
         n = len(x)
         out = Decisions.room(n, len(self.actions)) if out is None else out

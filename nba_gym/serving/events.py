@@ -239,6 +239,9 @@ class Records:
             births = births.copy()
             births[:, 2:] = 1.0
             after.kept[:, self._consent_rows] = 1.0
+        # Numba would compile anew for memory that is strided or may not be written
+        births = np.require(births, np.float64, ["C", "W"])
+        events = np.require(events, np.float64, ["C", "W"])
         fold_tiles(births, born, events, ends, self._tables, self._room(), after.kept, after.bits)
         if consent is not None:
             after.kept[:, self._consent_rows] *= consent

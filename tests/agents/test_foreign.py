@@ -63,7 +63,7 @@ def test_without_trust_nothing_is_read(tmp_path, monkeypatch):
     with pytest.raises(PolicyError, match=r"trust must be given to load model\.zip"):
         load_sb3(path, SCENARIO, algorithm="PPO", normaliser=normaliser)
     with pytest.raises(PolicyError, match="trust must be given"):
-        main(Arguments(tmp_path / "policy", "control", sb3=path, algorithm="PPO"))
+        main(Arguments(None, tmp_path / "policy", "control", sb3=path, algorithm="PPO"))
 
 
 def test_what_is_no_such_model_is_refused_in_one_line(tmp_path):
@@ -84,11 +84,11 @@ def test_what_is_no_such_model_is_refused_in_one_line(tmp_path):
 def test_a_trusted_model_becomes_a_policy_folder(tmp_path):
     *_, path, normaliser = saved(MaskablePPO, tmp_path, n_steps=8)
     folder = tmp_path / "policy"
-    main(Arguments(folder, "control", sb3=path, normaliser=normaliser, trust=True))
+    main(Arguments(None, folder, "control", sb3=path, normaliser=normaliser, trust=True))
     assert Engine(folder).card["training"]["algorithm"] == "MaskablePPO"
 
 
 def test_one_of_weights_and_model_must_be_named(tmp_path):
-    for given in ({}, {"weights": tmp_path / "a", "sb3": tmp_path / "b"}):
+    for given in ({}, {"run": tmp_path / "a", "sb3": tmp_path / "b"}):
         with pytest.raises(BundleError, match="got both or none"):
-            main(Arguments(tmp_path / "policy", "control", **given))
+            main(Arguments(out=tmp_path / "policy", scenario="control", **given))

@@ -183,7 +183,7 @@ def test_a_scenario_may_be_named_like_a_setting():
 
 def test_weights_of_another_scenario_are_refused(trained, tmp_path):
     save_policy(trained.policy, tmp_path / "weights.safetensors")
-    arguments = ExportArguments(tmp_path / "policy", "retail", tmp_path / "weights.safetensors")
+    arguments = ExportArguments(tmp_path / "weights.safetensors", tmp_path / "policy", "retail")
     with pytest.raises(BundleError, match="weights must be for"):
         export_main(arguments)
     assert not (tmp_path / "policy").exists()

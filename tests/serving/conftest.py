@@ -10,6 +10,7 @@ from nba_gym.serving.lineup import Lineup
 from nba_gym.serving.loading import load_policy
 from tests.serving.policies import write_policy
 from tests.serving.services import Bench
+from tests.serving.written import Written, write_linear
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +38,9 @@ def bench(tmp_path, retail, lineup):
     """A service without network, in a folder of its own; may be ended and begun again."""
     with Bench(tmp_path / "data", retail, lineup) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory) -> Written:
+    """A policy folder, and what it was written from."""
+    return write_linear(tmp_path_factory.mktemp("written") / "policy")
