@@ -22,7 +22,7 @@ from nba_gym.policies.lookahead import OneStepLookahead
 from nba_gym.scenario import load_scenario
 from nba_gym.serving import Engine
 from nba_gym.truth import MyopicOracle
-from tests.serving.conftest import linear_policy
+from tests.serving.written import linear_policy
 
 ROWS = 4_000
 
