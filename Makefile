@@ -11,6 +11,7 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+OTHERS := .venv-others
 
 # Without this, pyright asks PyPI for a newer release of itself at every start.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -25,7 +26,7 @@ PYTEST_OUTPUT := -q
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-ray check format bench bench-learning bench-bulk bench-studies run-study study tune curves wins kills notebooks mutants serve-bench serve-fuzz serve-chaos serve-consent clean
+.PHONY: help install run test test-ray check format bench bench-learning bench-bulk bench-studies run-study study tune curves wins kills notebooks serve-others mutants serve-bench serve-fuzz serve-chaos serve-consent clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +101,16 @@ kills: $(INSTALLED) ## Kill trainings and saves at random moments, go on, compar
 
 notebooks: $(INSTALLED) ## Run the notebooks and write them with what they came to: ARGS='--names 02'
 	OMP_NUM_THREADS=1 $(BIN)/python -m notebooks.make $(ARGS)
+
+serve-others: $(INSTALLED) $(OTHERS)/.installed ## Start MLflow and MLServer on a policy folder, and ask them (2 minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/serving/test_others.py -ra $(PYTEST_OUTPUT)
+
+# Servers of others live in an environment of their own: they pin what does not go with our pins.
+$(OTHERS)/.installed: tests/serving/others.txt
+	@test -x $(OTHERS)/bin/pip || $(BIN)/python -m venv $(OTHERS)
+	@echo "installing MLflow and MLServer into $(OTHERS) (some minutes the first time)"
+	@$(OTHERS)/bin/python -m pip install --disable-pip-version-check --quiet -r tests/serving/others.txt
+	@touch $@
 
 mutants: $(INSTALLED) ## Plant faults one by one and show that the tests catch each
 	$(BIN)/python -m tests.mutants.run $(ARGS)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
+from filelock import FileLock, Timeout
 
 from agents.files import whole_file
 from agents.train import run_main
@@ -26,7 +29,7 @@ from experiments.engine.told import tell
 from experiments.processes import ROOT
 from experiments.stages import what_counts
 from experiments.steps import run_folder
-from nba_gym.errors import check_least
+from nba_gym.errors import DataError, check_least
 from nba_gym.evaluation.provenance import provenance
 from nba_gym.evaluation.results import STUDY, load_results
 
@@ -61,6 +64,12 @@ def main(arguments: Arguments) -> None:
     study = load_study(arguments.study, arguments.set, smoke=arguments.smoke)
     planned = plan(study, what_counts(), small=arguments.smoke)
     out = run_folder(arguments.name or _folder_name(arguments))
+    with alone(out):
+        _in_folder(arguments, study, planned, out)
+
+
+def _in_folder(arguments: Arguments, study: Study, planned: Plan, out: Path) -> None:
+    """All that is done in the folder of the study."""
     store = Store(out, fresh=arguments.fresh)
     left = to_do(planned, store)
     _announce(planned, left, out)
@@ -78,6 +87,21 @@ def main(arguments: Arguments) -> None:
     results = load_results(out)
     written = [out / STUDY, results.save_rows(), *tell(results)]
     say(f"{len(planned.cells)} cells in {out}/; wrote {', '.join(path.name for path in written)}")
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Keep everybody else out of the folder of a study: drafts of a run are another's litter.
+
+    Raises:
+        DataError: If somebody is there.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(out / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise DataError(f"study must be run once at a time, got {out}/ in use") from None
 
 
 def _run(arguments: Arguments, planned: Plan, store: Store, n: int) -> None:

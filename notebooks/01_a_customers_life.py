@@ -63,8 +63,8 @@ print(env.render())
 #
 # ## What only a simulator can show
 #
-# Now the same 2,000 customers live a year twice: left alone, and contacted whenever the rules allow.
-# Their luck is the same both times, so every difference is due to the contacts.
+# Now the same 2,000 customers live a year twice: left alone, and contacted whenever the rules
+# allow. Their luck is the same both times, so every difference is due to the contacts.
 
 # %%
 WEEKS, CUSTOMERS = 52, 2_000
@@ -89,15 +89,14 @@ lives = {
     "contacted at random": hidden_paths(UniformRandom()),
 }
 for name, (_, run) in lives.items():
-    print(
-        f"{name:<20} {run.contacts.mean():5.1f} contacts, {100 * run.alive[-1]:.0f} % are still here"
-    )
+    here = f"{100 * run.alive[-1]:.0f} % are still here"
+    print(f"{name:<20} {run.contacts.mean():5.1f} contacts, {here}")
 
 # %% [markdown]
 # Contacts do two things at once. All of them tire. Some of them please, with care or with news, so
-# loyalty fades more slowly than without. In this shop customers leave after a purchase, the tired and
-# the disloyal sooner. Here tiredness wins, and more customers are lost than if they had been left
-# alone. The firm's records show none of these three curves.
+# loyalty fades more slowly than without. In this shop customers leave after a purchase, the tired
+# and the disloyal sooner. Here tiredness wins, and more customers are lost than if they had been
+# left alone. The firm's records show none of these three curves.
 
 # %%
 panels = (

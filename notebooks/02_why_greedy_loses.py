@@ -12,8 +12,8 @@
 # # 2. Why greedy loses
 #
 # Most firms take, for each customer, the action that pays best now. Here we give greedy every
-# advantage. It knows the hidden half, and it computes the expected profit of each action exactly. It
-# still loses, because today's profit is paid with tomorrow's customer.
+# advantage. It knows the hidden half, and it computes the expected profit of each action exactly.
+# It still loses, because today's profit is paid with tomorrow's customer.
 #
 # The world is `solvable`, a tea merchant. It is so small that the best policy of all is known.
 
@@ -57,8 +57,8 @@ for name in ("greedy (knows all)", "optimal"):
             print(f"{name:<20} {first:8.0%} {sixth:8.0%}  {action.name}")
 
 # %% [markdown]
-# The optimal policy begins with a gift for half of its new customers, and goes on with stories. Neither
-# earns anything in its own week, so greedy never sends them. It sends offers and deals.
+# The optimal policy begins with a gift for half of its new customers, and goes on with stories.
+# Neither earns anything in its own week, so greedy never sends them. It sends offers and deals.
 #
 # ## When is the money lost?
 #
@@ -85,9 +85,7 @@ gaps = {
     "no contact": profit_by_week(policies["no contact"]) - optimal,
 }
 lead = gaps["greedy (knows all)"].mean(axis=1)
-print(
-    f"greedy is ahead of the optimum by up to {lead.max():.2f} per customer, in week {lead.argmax() + 1}"
-)
+print(f"greedy leads by up to {lead.max():.2f} per customer, in week {lead.argmax() + 1}")
 print(f"at the end it is behind by {-lead[-1]:.2f}")
 
 # %% [markdown]

@@ -15,8 +15,8 @@
 # practice from a logged campaign and tune it. The agent begins by imitating it, and learns on from
 # there. Then everybody meets the same customers, whom nobody has seen before.
 #
-# This notebook takes small numbers so that it runs in seconds. `python -m agents.train day_spa` takes
-# those of the recipe. Training needs a checkout and the extra `train`.
+# This notebook takes small numbers so that it runs in seconds. `python -m agents.train day_spa`
+# takes those of the recipe. Training needs a checkout and the extra `train`.
 
 # %%
 import matplotlib.pyplot as plt
@@ -35,8 +35,8 @@ print(scenario.title)
 # %% [markdown]
 # ## What firms do
 #
-# A random campaign is logged, propensities are learned from it, and arbitration is tuned on customers
-# of its own.
+# A random campaign is logged, propensities are learned from it, and arbitration is tuned on
+# customers of its own.
 
 # %%
 practice, trials = learn_practice(scenario, campaign=4_000, tuning=1_000, trials=12)
@@ -45,8 +45,8 @@ print(f"{len(trials)} settings tried; chosen: {practice.settings}")
 # %% [markdown]
 # ## An agent that looks ahead
 #
-# The recipe of this world, with fewer customers and fewer transitions. While it learns, it is watched
-# on customers of their own; that is the learning curve.
+# The recipe of this world, with fewer customers and fewer transitions. While it learns, it is
+# watched on customers of their own; that is the learning curve.
 
 # %%
 recipe = load_recipe("day_spa").with_changes(steps=600_000, customers=1_024, batch_size=4_096)
@@ -59,8 +59,8 @@ for point in trained.curve:
 # %% [markdown]
 # ## The comparison
 #
-# Customers for training, tuning and reporting are disjoint, and `SPLIT` keeps them so. The difference
-# to practice is paired: the same customer, the same luck, another policy.
+# Customers for training, tuning and reporting are disjoint, and `SPLIT` keeps them so. The
+# difference to practice is paired: the same customer, the same luck, another policy.
 
 # %%
 policies = {
@@ -75,8 +75,8 @@ print(result.table.select("policy", "value", "difference", "difference_low", "di
 
 # %% [markdown]
 # The interval is over customers, for this one training. Another seed gives another agent: a claim
-# needs several (`make study`). And the numbers are small: practice that is tuned with the care of the
-# recipes earns a tenth more than here, and the lead of the agent is much smaller
+# needs several (`make study`). And the numbers are small: practice that is tuned with the care of
+# the recipes earns a tenth more than here, and the lead of the agent is much smaller
 # (docs/performance.md). A weak yardstick makes any agent look good.
 
 # %%

@@ -11,9 +11,9 @@
 # %% [markdown]
 # # 4. Calibrate to your own data
 #
-# A world is worth more when its customers buy and leave as yours do. What you need is a file with one
-# transaction a row: customer, date, amount. Here it is the real till of CDNOW, a shop for music: every
-# purchase of 2,357 customers in 1997 and 1998.
+# A world is worth more when its customers buy and leave as yours do. What you need is a file with
+# one transaction a row: customer, date, amount. Here it is the real till of CDNOW, a shop for
+# music: every purchase of 2,357 customers in 1997 and 1998.
 
 # %%
 import tempfile
@@ -28,20 +28,19 @@ from nba_gym.evaluation import rollout
 from nba_gym.policies import NoContact
 
 till = read_cdnow()
-print(
-    f"{till.n_transactions:,} transactions of {till.n_customers:,} customers, from {till.first_date}"
-)
+print(f"{till.n_transactions:,} transactions of {till.n_customers:,} customers")
+print(f"first day: {till.first_date}")
 
 # %% [markdown]
 # With a file of your own it is `read_transactions("till.csv", customer="id", date="day",
-# amount="eur")`, or the same on the command line: `nba-gym calibrate till.csv --customer id --date day
-# --amount eur`.
+# amount="eur")`, or the same on the command line: `nba-gym calibrate till.csv --customer id --date
+# day --amount eur`.
 #
 # ## Fit
 #
 # The first 39 weeks are fitted; the rest is held out. A model of purchases (BG/NBD) says where to
-# begin; then the world's own customers are simulated, and its numbers are moved until they buy as the
-# real ones did.
+# begin; then the world's own customers are simulated, and its numbers are moved until they buy as
+# the real ones did.
 
 # %%
 fitted = calibrate(till, "retail", weeks=39, name="cdnow")
@@ -50,9 +49,9 @@ print("\n".join(fitted.lines()))
 # %% [markdown]
 # ## Use
 #
-# What comes out is a scenario file that extends `retail` and gives only what was fitted. What contacts
-# do cannot be learned from transactions: that stays what `retail` says, until you fit it to a
-# randomised campaign (`nba-gym effects`).
+# What comes out is a scenario file that extends `retail` and gives only what was fitted. What
+# contacts do cannot be learned from transactions: that stays what `retail` says, until you fit it
+# to a randomised campaign (`nba-gym effects`).
 
 # %%
 with tempfile.TemporaryDirectory() as folder:
@@ -70,8 +69,9 @@ print(
 # ## Look
 #
 # The bars are the real customers. The points are simulated ones, with the range in which 19 of 20
-# cohorts of this size would lie. Where a bar ends outside of that range the world misses the records:
-# here it has somewhat too many customers who come back once, and too few who come back twice.
+# cohorts of this size would lie. Where a bar ends outside of that range the world misses the
+# records: here it has somewhat too many customers who come back once, and too few who come back
+# twice.
 
 # %%
 bars = fitted.bars

@@ -12,8 +12,9 @@
 # # 5. Export and serve
 #
 # A trained policy leaves as a folder: a graph in ONNX, a card that says what it is, golden answers,
-# and a checksum for every byte. Who decides with it needs neither torch nor the simulator's training
-# stack. This notebook trains a small agent, exports it, looks into the folder, and decides.
+# and a checksum for every byte. Who decides with it needs neither torch nor the simulator's
+# training stack. This notebook trains a small agent, exports it, looks into the folder, and
+# decides.
 
 # %%
 import tempfile
@@ -58,8 +59,8 @@ for path in sorted(folder.rglob("*")):
 # %% [markdown]
 # ## Decide
 #
-# `Engine` checks every byte, runs the golden answers, and then decides: for one customer, ranked, with
-# what the customer is expected to be worth; or for a batch.
+# `Engine` checks every byte, runs the golden answers, and then decides: for one customer, ranked,
+# with what the customer is expected to be worth; or for a batch.
 
 # %%
 engine = Engine(folder)
@@ -73,6 +74,10 @@ for action, probability in zip(decision.actions[:3], decision.probabilities[:3],
 begun = time.perf_counter()
 decisions = engine.decide_batch(observations, info["action_mask"])
 print(f"{len(observations) / (time.perf_counter() - begun):,.0f} decisions a second in a batch")
+
+# %% [markdown]
+# Over HTTP the same engine answers behind `nba-gym serve policy/`, with every decision on record
+# before it is answered. `nba-gym score policy/ customers.parquet` decides for a whole file.
 
 # %% [markdown]
 # ## Whoever changes a byte is found out

@@ -14,9 +14,9 @@ from typing import Any
 
 import jupytext
 import tyro
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from traitlets.config import Config
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -43,7 +43,7 @@ def main(arguments: Arguments) -> None:
         try:
             NotebookClient(
                 notebook,
-                km=_kernel(),
+                config=_sockets(),
                 timeout=SECONDS,
                 resources={"metadata": {"path": str(ROOT)}},
             ).execute()
@@ -69,9 +69,11 @@ def read_script(path: Path) -> Any:
     return notebook
 
 
-def _kernel() -> Any:
-    """A kernel that is talked to by files of its own where the system has such sockets."""
-    return AsyncKernelManager(transport="ipc" if os.name == "posix" else "tcp")
+def _sockets() -> Config:
+    """A kernel is talked to by files of its own, where the system has such sockets."""
+    config = Config()
+    config.ConnectionFileMixin.transport = "ipc" if os.name == "posix" else "tcp"
+    return config
 
 
 def tidy(notebook: Any) -> None:

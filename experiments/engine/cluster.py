@@ -55,6 +55,7 @@ class RayEngine:
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise _no_cluster(address, str(error)) from None
         self._do = self._ray.remote(num_cpus=1, max_retries=RETRIES)(attempt)
+        self._closed = False
         self._sent: dict[Path, Any] = {}
         self._lock = threading.Lock()
 
@@ -76,6 +77,8 @@ class RayEngine:
             waiting = self._do.remote(task.kind, task.arguments, names, *references)
             files, error, told, there = self._ray.get(waiting)
         except self._ray.exceptions.RayError as lost:
+            if self._closed:  # or Ray would start a cluster of its own for the next try
+                raise FailedError("the cluster was left") from None
             raise DiedError(f"{task.name}: {type(lost).__name__}") from None
         if there != versions():
             other = {name: x for name, x in there.items() if x != versions()[name]}
@@ -86,6 +89,7 @@ class RayEngine:
 
     def close(self) -> None:
         """Leave the cluster; what it still does for us is given up."""
+        self._closed = True
         self._ray.shutdown()
 
     def _send(self, path: Path) -> Any:

@@ -43,6 +43,7 @@ class LocalEngine:
         self.workers = workers
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._all: list[_Worker] = []
+        self._lock, self._closed = threading.Lock(), False
         for _ in range(workers):
             self._idle.put(self._start())
 
@@ -51,8 +52,7 @@ class LocalEngine:
 
         Raises:
             DiedError: If the worker died of it, or during it.
-            FailedError: If it could not be done.
-            NbaGymError: Likewise, and the user can do something about it.
+            FailedError: If it could not be done, or this engine was closed meanwhile.
         """
         worker = self._idle.get()
         try:
@@ -75,14 +75,21 @@ class LocalEngine:
 
     def close(self) -> None:
         """End all workers, whatever they do."""
-        for worker in self._all:
-            worker.process.terminate()
+        with self._lock:
+            self._closed = True
+            for worker in self._all:
+                worker.process.terminate()
         for worker in self._all:
             worker.process.join()
-            worker.line.close()
 
     def _start(self) -> _Worker:
         """A process; Ctrl-C is the business of this one alone."""
+        with self._lock:
+            if self._closed:
+                raise FailedError("workers were ended")
+            return self._start_one()
+
+    def _start_one(self) -> _Worker:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
         process = context.Process(target=_serve, args=(there,), daemon=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nba_gym.cli.common import Name, bars
+from nba_gym.cli.common import Json, Name, answer, bars, say
 from nba_gym.effort import BANDIT, CAMPAIGN, TRIALS, TUNING
 from nba_gym.scenario import load_scenario
 
@@ -37,6 +36,7 @@ class Export:
     """settings that tuning tries"""
     set: tuple[str, ...] = ()
     """changes to the scenario"""
+    json: Json = False
 
     def run(self) -> None:
         """Learn, tune, write, prove."""
@@ -55,17 +55,18 @@ class Export:
             bandit=self.bandit,
             tuning=self.tuning,
             trials=self.trials,
-            say=lambda text: print(f"... {text}", file=sys.stderr, flush=True),
+            say=say,
         )
         effort = {"campaign": self.campaign, "tuning": self.tuning, "trials": self.trials}
         effort |= {"bandit": self.bandit, "seed": SPLIT.seed}
         source = exportable(chosen.make(kit), recipe=effort | {"policy": chosen.name})
         parity = write_folder(source, chosen.world(scenario), self.out)
-        print(
+        told = (
             f"{parity.rows:,} observations: scores at most {parity.largest_of_scores:.1e} apart, "
-            f"{parity.other_actions} other choices ({parity.ties} ties)"
+            f"{parity.other_actions} other choices ({parity.ties} ties)\nwrote {self.out}/"
         )
-        print(f"wrote {self.out}/")
+        result = {"wrote": [str(self.out)], "parity": asdict(parity)}
+        answer("export", result, as_json=self.json, text=lambda: told)
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class Score:
     """most actions to name for each customer"""
     threads: int = 2
     """threads that share a block"""
+    json: Json = False
 
     def run(self) -> None:
         """Read, decide, write."""
@@ -106,4 +108,6 @@ class Score:
                 top=self.top,
                 progress=lambda done, total: told("deciding", done, total),
             )
-        print(f"wrote {self.out}: {n:,} decisions of policy {engine.digest[:16]}")
+        line = f"wrote {self.out}: {n:,} decisions of policy {engine.digest[:16]}"
+        result = {"wrote": [str(self.out)], "decisions": n, "policy": engine.digest}
+        answer("score", result, as_json=self.json, text=lambda: line)

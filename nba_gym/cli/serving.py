@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
-from nba_gym.cli.common import Name
+from nba_gym.cli.common import Json, Name, answer
 from nba_gym.errors import ServiceError
 
 Folder = Annotated[Path, tyro.conf.Positional]
@@ -116,6 +116,7 @@ class MakeKey:
     """whose it is, for logs and metrics"""
     role: Literal["client", "admin"] = "client"
     """client decides and reports, admin swaps policies and erases customers"""
+    json: Json = False
 
     def run(self) -> None:
         """Print the key."""
@@ -126,7 +127,8 @@ class MakeKey:
             raise ServiceError(f"name must be a new one, got {self.name!r} ({self.file})")
         text, key = new_key(self.name, self.role)
         write_keys(self.file, [*keys, key])
-        print(text)
+        result = {"key": text, "name": self.name, "role": self.role, "file": str(self.file)}
+        answer("key", result, as_json=self.json, text=lambda: text)
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ class Decisions:
     """erase: whom"""
     store: str = ""
     """erase: the store if it is in PostgreSQL"""
+    json: Json = False
 
     def run(self) -> None:
         """Do it, and say in a line what came of it."""
@@ -157,15 +160,18 @@ class Decisions:
         from nba_gym.serving.chain import verify
 
         found = verify(self.data, head=self.head)
-        print(
+        told = (
             f"{found.records:,} records hold together: {found.decisions:,} decisions, "
             f"{found.outcomes:,} outcomes, {found.erased:,} erased; head {found.head}"
         )
+        self._answer(asdict(found), told)
 
     def _export(self) -> None:
         from nba_gym.serving.exporting import export_log
 
-        print(f"wrote {export_log(self.data, self.out):,} decisions to {self.out}")
+        n = export_log(self.data, self.out)
+        result = {"wrote": [str(self.out)], "decisions": n}
+        self._answer(result, f"wrote {n:,} decisions to {self.out}")
 
     def _erase(self) -> None:
         from nba_gym.serving.decision_log import DecisionLog
@@ -178,4 +184,7 @@ class Decisions:
             at = datetime.now(UTC).isoformat(timespec="microseconds")
             erased = erase_customer(log, self.customer, at)
             erase_from_store(self.store or self.data / "store.sqlite", self.customer)
-        print(f"erased {erased:,} records")
+        self._answer({"erased": erased}, f"erased {erased:,} records")
+
+    def _answer(self, result: dict[str, Any], told: str) -> None:
+        answer("decisions", result, as_json=self.json, text=lambda: told)

@@ -23,8 +23,8 @@ from nba_gym.serving.bundle import PolicyFolder
 from nba_gym.serving.contents import GRAPH, OUTPUTS
 from nba_gym.serving.self_test import self_test
 
-MEMORY_BYTES = 4 << 30
-"""Address space that the trial may take; the runtime itself reserves about one of these four."""
+MEMORY_BYTES = 1 << 30
+"""Address space that the trial may take; the runtime with a small policy takes a seventh of it."""
 CPU_SECONDS = 20
 WALL_SECONDS = 60.0
 ANSWER_BYTES = 64 << 20

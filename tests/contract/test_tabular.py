@@ -16,7 +16,7 @@ from nba_gym.envs.vector import JourneyVectorEnv
 from nba_gym.errors import DataError, EpisodeError, PolicyError, ScenarioError
 from nba_gym.evaluation import compare
 from nba_gym.evaluation.report import write_report
-from nba_gym.evaluation.report.journeys import _state
+from nba_gym.evaluation.report.deeds import _state
 from nba_gym.evaluation.rollout import record_journeys
 from nba_gym.policies import NoContact, UniformRandom
 from nba_gym.records.log import EventLog

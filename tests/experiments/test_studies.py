@@ -16,6 +16,7 @@ pytest.importorskip("sb3_contrib")
 
 from experiments import run as command
 from experiments import stages
+from experiments.engine.engines import FailedError
 from experiments.engine.load import find_study, load_study, study_names
 from experiments.engine.local import LocalEngine
 from experiments.engine.plan import plan
@@ -203,6 +204,25 @@ def test_an_interrupted_study_loses_one_task_and_goes_on(tmp_path, monkeypatch, 
     assert about["provenance"]["machine"]["cores"]
     assert "underpowered" in capsys.readouterr().out
     assert pl.read_parquet("runs/tiny/answers.parquet").height == 4
+
+
+def test_a_study_is_run_once_at_a_time(tmp_path):
+    with (
+        command.alone(tmp_path / "runs"),
+        pytest.raises(DataError, match="must be run once at a time"),
+        command.alone(tmp_path / "runs"),
+    ):
+        pass
+    with command.alone(tmp_path / "runs"):
+        pass
+
+
+def test_an_engine_that_was_closed_starts_nobody(tmp_path):
+    engine = LocalEngine(1)
+    engine.close()
+    made = planned(tmp_path, STUDY, "seeds=1", "policies=['wait']", "baseline=['wait']")
+    with pytest.raises(FailedError, match="workers were ended"):
+        run(made, tmp_path / "runs", engine)
 
 
 @pytest.mark.slow

@@ -4,15 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from nba_gym.export import sample_observations, write_folder
-from nba_gym.export.policies import exportable
 from nba_gym.scenario.load import load_scenario
 from nba_gym.scenario.schema import Scenario
 from nba_gym.serving.lineup import Lineup
 from nba_gym.serving.loading import load_policy
 from tests.serving.policies import write_policy
 from tests.serving.services import Bench
-from tests.serving.written import Written, linear_policy
+from tests.serving.written import Written, write_linear
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +42,5 @@ def bench(tmp_path, retail, lineup):
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory) -> Written:
-    scenario = load_scenario("retail", ["horizon=20"])
-    folder = tmp_path_factory.mktemp("written") / "policy"
-    source = exportable(linear_policy(scenario))
-    write_folder(source, scenario, folder, rows=2_000, customers=50)
-    return Written(folder, source, scenario, *sample_observations(scenario, 2_000))
+    """A policy folder, and what it was written from."""
+    return write_linear(tmp_path_factory.mktemp("written") / "policy")

@@ -21,7 +21,6 @@ from nba_gym.serving.recovery import bring_up_to_date
 from nba_gym.serving.requests import Question, Reader, read_outcome
 from nba_gym.serving.store import open_store
 
-
 WAIT = 240.0
 """Seconds for an answer: the first one may wait for kernels to be compiled."""
 

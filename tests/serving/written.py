@@ -1,4 +1,4 @@
-"""A policy that is quick to write as a folder, and what is known of it."""
+"""A policy folder that is quick to write, and what it was written from."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -6,11 +6,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nba_gym.export import sample_observations, write_folder
+from nba_gym.export.policies import exportable
 from nba_gym.export.write import Exportable
 from nba_gym.policies.arbitration import Arbitration, LinearWorth
 from nba_gym.policies.limits import count_contacts
 from nba_gym.records.features import feature_table
-from nba_gym.scenario import Scenario
+from nba_gym.scenario import Scenario, load_scenario
 
 
 class Written(NamedTuple):
@@ -36,3 +38,11 @@ def linear_policy(scenario: Scenario, seed: int = 0) -> Arbitration:
         typical=1.0,
     )
     return Arbitration(worth, threshold=0.1, cap=3, name="linear")
+
+
+def write_linear(folder: Path) -> Written:
+    """A folder of a policy that is linear in the records, in a short retail."""
+    scenario = load_scenario("retail", ["horizon=20"])
+    source = exportable(linear_policy(scenario))
+    write_folder(source, scenario, folder, rows=2_000, customers=50)
+    return Written(folder, source, scenario, *sample_observations(scenario, 2_000))

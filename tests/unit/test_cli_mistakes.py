@@ -11,6 +11,8 @@ import pytest
 from nba_gym import cli
 
 NEEDS = {"completion": ["bash"], "calibrate": ["x.csv"], "effects": ["x.csv"]}
+NEEDS |= {"export": ["wait", "retail"], "score": ["policy", "x.parquet"], "serve": ["policy"]}
+NEEDS |= {"key": ["keys.json", "me"], "decisions": ["verify", "log"]}
 NEEDS |= {name: [] for name in ("scenarios", "schema", "policies")}
 WORLD = "retail"
 
@@ -68,6 +70,20 @@ WRONG = {
     "card": "card must be given a scenario or --all, got both or neither",
     "card retail --all": "card must be given a scenario or --all, got both or neither",
     "card retial": "did you mean 'retail'?",
+    "export practise retail --out {folder}/o": "did you mean 'practice'?",
+    "export practice retial --out {folder}/o": "did you mean 'retail'?",
+    "export oracle retail --out {folder}/o": "oracle",
+    "export practice retail": "Required options",
+    "export practice retail --out {folder}/o --trials 0": "trials must be at least 1, got 0",
+    "score {folder} {folder}/x.parquet --out {folder}/o": "policy folder must hold",
+    "score {folder}/no {folder}/x.parquet --out {folder}/o": "policy folder must be a folder",
+    "serve {folder}/no --data {folder}/d": "policy folder must be a folder",
+    "serve {folder} --data {folder}/d --port x": "Error parsing --port",
+    "key {folder}/mine.txt me": "mine.txt",
+    "key {folder}/keys.json me --role king": "client",
+    "decisions verfy {folder}": "verify",
+    "decisions verify {folder}/no": "no",
+    "decisions erase {folder}": "customer must be named with --customer, got none",
     "completion": "Required options",
     "completion fish": "bash",
 }

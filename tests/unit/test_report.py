@@ -14,13 +14,9 @@ from nba_gym.errors import DataError, MissingExtraError, PolicyError
 from nba_gym.evaluation import Comparison, Rollout, compare
 from nba_gym.evaluation.report import write_report
 from nba_gym.evaluation.report.answer import digits_for, find_answer, find_roles, number
+from nba_gym.evaluation.report.deeds import behaviour_figure, smoothed
 from nba_gym.evaluation.report.figure import Stage, policy_styles
-from nba_gym.evaluation.report.journeys import (
-    behaviour_figure,
-    smoothed,
-    survival_figure,
-    survival_gap,
-)
+from nba_gym.evaluation.report.journeys import survival_figure, survival_gap
 from nba_gym.evaluation.report.money import value_figure
 from nba_gym.evaluation.report.painters import Line, Row, paint_levels, paint_lines, paint_stacks
 from nba_gym.evaluation.report.svg import Style

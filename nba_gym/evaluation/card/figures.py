@@ -12,8 +12,9 @@ from nba_gym.evaluation.card.sensitivity import LOOKED_AT, Reaction
 from nba_gym.evaluation.card.watch import Watched
 from nba_gym.evaluation.compare import Comparison
 from nba_gym.evaluation.report.answer import Roles
+from nba_gym.evaluation.report.deeds import contact_figure, smoothed
 from nba_gym.evaluation.report.figure import Figure, Stage, plural
-from nba_gym.evaluation.report.journeys import contact_figure, smoothed, survival_figure
+from nba_gym.evaluation.report.journeys import survival_figure
 from nba_gym.evaluation.report.money import persona_figure, value_figure
 from nba_gym.evaluation.report.painters import Line, Swing, paint_lines, paint_tornado, stacked
 from nba_gym.evaluation.report.svg import Style, panel

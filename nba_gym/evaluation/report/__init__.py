@@ -8,14 +8,9 @@ from pathlib import Path
 from nba_gym.errors import DataError
 from nba_gym.evaluation.compare import Comparison
 from nba_gym.evaluation.report.answer import find_answer, find_roles
+from nba_gym.evaluation.report.deeds import behaviour_figure, contact_figure
 from nba_gym.evaluation.report.figure import Figure, Stage
-from nba_gym.evaluation.report.journeys import (
-    CurvePoint,
-    behaviour_figure,
-    contact_figure,
-    learning_figure,
-    survival_figure,
-)
+from nba_gym.evaluation.report.journeys import CurvePoint, learning_figure, survival_figure
 from nba_gym.evaluation.report.money import ledger_figure, persona_figure, value_figure
 from nba_gym.evaluation.report.page import render_page
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nba_gym.evaluation.compare import Comparison
@@ -35,6 +35,35 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Cast:
+    """Who is shown, in which order and how: the same in every figure.
+
+    Attributes:
+        roles: Who is who.
+        ranking: Policies, the most valuable first.
+        styles: Look of each policy.
+        unit: Money per customer.
+        period: Name of a period.
+    """
+
+    roles: Roles
+    ranking: list[str]
+    styles: dict[str, Style]
+    unit: str
+    period: str
+
+    @property
+    def versus(self) -> str:
+        """What a difference is."""
+        return f"difference to {self.roles.baseline}"
+
+    @property
+    def legend(self) -> list[tuple[Style, str]]:
+        """Every policy, the most valuable first."""
+        return [(self.styles[name], name) for name in self.ranking]
+
+
+@dataclass(frozen=True)
 class Stage:
     """A comparison as the figures see it.
 
@@ -62,6 +91,11 @@ class Stage:
         return self.comparison.rollouts
 
     @property
+    def cast(self) -> Cast:
+        """Who is shown."""
+        return Cast(self.roles, self.ranking, self.styles, self.unit, self.period)
+
+    @property
     def unit(self) -> str:
         """Money per customer."""
         return f"{self.comparison.scenario.currency} per customer"
@@ -74,12 +108,12 @@ class Stage:
     @property
     def versus(self) -> str:
         """What a difference is."""
-        return f"difference to {self.roles.baseline}"
+        return self.cast.versus
 
     @property
     def legend(self) -> list[tuple[Style, str]]:
         """Every policy, the most valuable first."""
-        return [(self.styles[name], name) for name in self.ranking]
+        return self.cast.legend
 
 
 def policy_styles(names: Sequence[str], roles: Roles) -> dict[str, Style]:
@@ -102,16 +136,22 @@ def policy_styles(names: Sequence[str], roles: Roles) -> dict[str, Style]:
         if name in taken:
             i, colour = order.index(taken[name]), taken[name]
         else:
-            i, colour = 4 + others, f"other{others % 4}"
+            i, colour = 4 + others, f"other{others % 8}"
             others += 1
         styles[name] = Style(colour, _MARKERS[i % len(_MARKERS)], _DASHES[i % len(_DASHES)])
     return styles
 
 
-def used_lines(runs: dict[str, Rollout]) -> list[str]:
-    """Ledger lines that come to a cent per customer under any policy."""
-    means = {line: [float(run.lines[line].mean()) for run in runs.values()] for line in LINES}
-    return [line for line in LINES if max(abs(mean) for mean in means[line]) >= 0.005]
+def used_lines(means: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Ledger lines that come to a cent per customer under any policy, given their means by it."""
+    return [line for line in LINES if max(abs(each[line]) for each in means.values()) >= 0.005]
+
+
+def line_means(runs: Mapping[str, Rollout]) -> dict[str, dict[str, float]]:
+    """Mean of each ledger line under each policy."""
+    return {
+        name: {line: float(run.lines[line].mean()) for line in LINES} for name, run in runs.items()
+    }
 
 
 def readable(name: str) -> str:

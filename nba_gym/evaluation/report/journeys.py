@@ -6,23 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nba_gym.evaluation.report.figure import Figure, Stage, plural, readable
+from nba_gym.evaluation.report.figure import Figure, Stage, plural
 from nba_gym.evaluation.report.painters import (
     Floats,
     Line,
-    paint_areas,
-    paint_heat,
     paint_levels,
     paint_lines,
     stacked,
 )
 from nba_gym.evaluation.report.svg import Style, panel
-from nba_gym.evaluation.rollout import StateCounts
-
-SMOOTHING = 4
-"""Periods that contacts are averaged over."""
 
 MOST_BANDS = 6
 """With more policies than this, survival has bands for the two in question only."""
@@ -164,76 +157,3 @@ def survival_gap(mine: Floats, base: Floats, horizon: int) -> tuple[Floats, Floa
 
 def _share_error(share: Floats, n: int) -> Floats:
     return _REACH * np.sqrt(share * (1.0 - share) / n)
-
-
-def contact_figure(stage: Stage) -> Figure:
-    """Contacts per customer and period by channel: one panel a policy, one scale for all."""
-    channels = stage.comparison.scenario.channels
-    rates = {name: smoothed(stage.runs[name].contact_rate, SMOOTHING) for name in stage.ranking}
-    used = [c for c in range(len(channels)) if any(rate[:, c].any() for rate in rates.values())]
-    top = max(float(rate.sum(axis=1).max()) for rate in rates.values())
-    styles = [Style(f"channel{c}") for c in used]
-    units = (f"{plural(stage.period)} since acquisition", f"contacts per {stage.period}")
-
-    def draw(key: str, name: str) -> str:
-        def paint(axes: Any) -> None:
-            layers = rates[name][:, used].T
-            paint_areas(axes, np.arange(layers.shape[1], dtype=np.float64), layers, styles, units)
-            axes.set_ylim(0.0, 1.05 * top if top > 0.0 else 1.0)
-
-        label = f"Contacts per customer and {stage.period} by channel: {name}"
-        return panel(key, label, paint, width=350, height=210)
-
-    panels = [(name, draw(f"contacts{i}", name)) for i, name in enumerate(stage.ranking)]
-    legend = [(style, readable(channels[c].name)) for style, c in zip(styles, used, strict=True)]
-    caption = (
-        f"Outbound contacts per customer and {stage.period}, stacked by channel; means of "
-        f"{SMOOTHING} {plural(stage.period)} over all customers, also those who have left."
-    )
-    return Figure("Who is contacted", caption, panels, legend, small=True)
-
-
-def smoothed(series: Floats, window: int) -> Floats:
-    """Mean of each period and those before it, ``window`` in all where there are as many."""
-    sums = np.concatenate([np.zeros((1, series.shape[1])), np.cumsum(series, axis=0)])
-    last = np.arange(1, len(series) + 1)
-    first = np.maximum(last - window, 0)
-    return (sums[last] - sums[first]) / (last - first)[:, None]
-
-
-def behaviour_figure(stage: Stage) -> Figure:
-    """What is done in which state: shares of the kinds of action."""
-    kinds = StateCounts.KINDS
-    known = {action.kind for action in stage.comparison.scenario.actions}
-    used = [i for i, kind in enumerate(kinds) if kind in known]
-    columns = [kinds[k] for k in used]
-    panels: list[tuple[str, str]] = []
-    for i, name in enumerate(stage.roles.shown):
-        table = stage.runs[name].by_state
-        shares = np.array([_shares(counts)[used] for counts in table.values()])
-        rows = [_state(state, stage.period) for state in table]
-        label = f"Kinds of action by state of the records, in %: {name}"
-
-        def paint(axes: Any, shares: Floats = shares, rows: Sequence[str] = rows) -> None:
-            paint_heat(axes, shares, rows, columns)
-
-        panels.append((name, panel(f"states{i}", label, paint, height=50 + 34 * len(rows))))
-    caption = (
-        "Share of decisions in %, by what the records show of the customer at that moment; a row "
-        "sums to 100, and a customer may be in several rows. Forbidden choices count as waiting. "
-        "A row of – says that no customer was ever in that state."
-    )
-    return Figure("What it does when", caption, panels, [])
-
-
-def _shares(counts: NDArray[Any]) -> Floats:
-    """Counts as shares; not a number where there is nothing to share."""
-    total = float(counts.sum())
-    return counts / total if total > 0.0 else np.full(len(counts), np.nan)
-
-
-def _state(name: str, period: str) -> str:
-    """A state's name; one that ends in a number counts periods."""
-    if name.startswith("state."):  # of a world given as tables; a number in it counts no periods
-        return readable(name.removeprefix("state."))
-    return f"{name} {plural(period)}" if name[-1:].isdigit() else name

@@ -10,7 +10,14 @@ from typing import Any
 
 from nba_gym.evaluation.compare import Comparison
 from nba_gym.evaluation.report.answer import Answer, digits_for, number, span
-from nba_gym.evaluation.report.figure import Figure, Stage, plural, readable, used_lines
+from nba_gym.evaluation.report.figure import (
+    Figure,
+    Stage,
+    line_means,
+    plural,
+    readable,
+    used_lines,
+)
 from nba_gym.evaluation.report.svg import Style
 from nba_gym.statistics import Interval
 
@@ -41,7 +48,7 @@ def render_page(
     body = [
         f"<h1>{_text(title)}</h1>",
         f'<p class="world">{_text(scenario.title)}</p>',
-        _answer(answer),
+        render_answer(answer),
         render_section("Ranking", _ranking(stage)),
         *(render_figure(i, figure) for i, figure in enumerate(figures, start=1)),
         render_section("Notes", render_list(notes)) if notes else "",
@@ -67,7 +74,8 @@ def render_document(title: str, body: Sequence[str], style: str = "") -> str:
     )
 
 
-def _answer(answer: Answer) -> str:
+def render_answer(answer: Answer) -> str:
+    """The answer as the first thing on a page."""
     details = "".join(f"<li>{_text(_capital(text))}</li>" for text in answer.details)
     return (
         f'<div class="answer {answer.verdict}"><p class="sentence">'
@@ -92,7 +100,7 @@ def _ranking(stage: Stage) -> str:
     """The table of all policies, and what its numbers mean."""
     comparison, scenario = stage.comparison, stage.comparison.scenario
     rows = comparison.table.to_dicts()
-    money = used_lines(stage.runs)
+    money = used_lines(line_means(stage.runs))
     heads = [
         "policy",
         f"value ({scenario.currency})",
@@ -172,17 +180,20 @@ def _scope(comparison: Comparison) -> str:
     )
 
 
-def render_figure(number_: int, figure: Figure) -> str:
+def render_figure(number_: int | None, figure: Figure) -> str:
     """A figure: title, legend, panels, caption."""
-    keys = "".join(f"<li>{swatch(look)}{_text(name)}</li>" for look, name in figure.legend)
+    keys = "".join(
+        f'<li data-look="{look.colour}">{swatch(look)}{_text(name)}</li>'
+        for look, name in figure.legend
+    )
     legend = f'<ul class="legend">{keys}</ul>' if keys else ""
     panels = "".join(
-        f'<div class="panel"><h3>{_text(title)}</h3>{drawing}</div>'
+        f'<div class="panel">{f"<h3>{_text(title)}</h3>" if title else ""}{drawing}</div>'
         for title, drawing in figure.panels
     )
     kind = "panels small" if figure.small else "panels"
     return render_section(
-        f"{number_}. {figure.title}",
+        figure.title if number_ is None else f"{number_}. {figure.title}",
         f'<figure>{legend}<div class="{kind}">{panels}</div>'
         f'<figcaption class="caption">{_text(figure.caption)}</figcaption></figure>',
     )

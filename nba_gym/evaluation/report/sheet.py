@@ -83,9 +83,14 @@ def _legend(entries: list[tuple[Style, str]], top: float, width: float) -> tuple
     return parts, y + (_LINE + 4.0 if entries else 0.0)
 
 
-def _with_colours(text: str) -> str:
-    """The document with the light colours of the report's style sheet in place of their names."""
+def light_colours() -> dict[str, str]:
+    """The light colours of the report's style sheet, by name."""
     sheet = resources.files("nba_gym.evaluation.report").joinpath("report.css").read_text("utf-8")
     light = sheet[: sheet.index("@media")]
-    colours = dict(re.findall(r"--([a-z0-9]+): (#[0-9a-f]{6})", light))
+    return dict(re.findall(r"--([a-z0-9]+): (#[0-9a-f]{6})", light))
+
+
+def _with_colours(text: str) -> str:
+    """The document with light colours in place of their names."""
+    colours = light_colours()
     return re.sub(r"var\(--([a-z0-9]+)\)", lambda name: colours[name[1]], text)

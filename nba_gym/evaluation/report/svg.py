@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
+from pathlib import Path
 from typing import Any, cast
 
 from nba_gym.errors import MissingExtraError
@@ -22,7 +24,7 @@ Paint = Callable[[Any], None]
 
 COLOURS = (
     *("ink", "soft", "faint", "paper", "heat"),
-    *("agent", "baseline", "idle", "privileged", "other0", "other1", "other2", "other3"),
+    *("agent", "baseline", "idle", "privileged", *(f"other{i}" for i in range(8))),
     *(f"channel{i}" for i in range(8)),
     *(f"line{i}" for i in range(len(LINES))),
 )
@@ -70,9 +72,24 @@ class Style:
     dash: tuple[float, ...] = ()
 
 
+class Drawing(str):
+    """The SVG of a panel, which also knows how it was painted, so that it can be painted again.
+
+    Attributes:
+        paint: Draws on matplotlib axes.
+        size: Width and height in CSS pixels.
+    """
+
+    paint: Paint
+    size: tuple[float, float]
+
+
+_palette: ContextVar[Mapping[str, str]] = ContextVar("palette", default=_STAND_IN)
+
+
 def colour(name: str) -> str:
-    """The stand-in for a CSS variable, for use inside a painter."""
-    return _STAND_IN[name]
+    """The colour for a CSS variable, for use inside a painter; in a page, a stand-in for it."""
+    return _palette.get()[name]
 
 
 def panel(key: str, label: str, paint: Paint, *, width: float = 420, height: float = 300) -> str:
@@ -102,7 +119,67 @@ def panel(key: str, label: str, paint: Paint, *, width: float = 420, height: flo
         canvas: Any = FigureCanvasSVG(figure)
         paint(figure.add_subplot())
         canvas.print_svg(text, metadata={"Date": None})
-    return _inline(text.getvalue(), key, label, width, height)
+    drawing = Drawing(_inline(text.getvalue(), key, label, width, height))
+    drawing.paint, drawing.size = paint, (width, height)
+    return drawing
+
+
+def paint_picture(
+    panels: Sequence[tuple[str, str]],
+    legend: Sequence[tuple[Style, str]],
+    title: str,
+    colours: Mapping[str, str],
+    paths: Sequence[Path],
+) -> None:
+    """Paint panels again, side by side, as files whose endings say the format.
+
+    Args:
+        panels: Title and drawing of each, as ``panel`` made them.
+        legend: Look and name of each entry.
+        title: Stands above.
+        colours: Colours by name.
+        paths: Files to write.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    known = [(heading, drawing) for heading, drawing in panels if isinstance(drawing, Drawing)]
+    real = {key: colours[name] for key, name in _coloured().items()}
+    across = min(len(known), 2)
+    down = -(-len(known) // across)
+    width = sum(max(d.size[0] for _, d in known) for _ in range(across)) / 72.0
+    height = down * max(drawing.size[1] for _, drawing in known) / 72.0
+    token = _palette.set(colours)
+    try:
+        with cast(Any, matplotlib).rc_context(_SETTINGS | real), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+            margin = 0.5 + 0.28 * -(-len(legend) // 4)
+            figure: Any = Figure(figsize=(width, height + margin), layout="constrained")
+            figure.suptitle(title, fontsize=13, x=0.01, ha="left")
+            for i, (heading, drawing) in enumerate(known):
+                axes: Any = figure.add_subplot(down, across, i + 1)
+                drawing.paint(axes)
+                axes.set_title(heading, fontsize=11, loc="left")
+            if legend:
+                marks: list[Any] = [
+                    Line2D([], [], color=colours[s.colour], marker=s.marker) if s.marker
+                    else Patch(color=colours[s.colour]) for s, _ in legend
+                ]  # fmt: skip
+                names = [name for _, name in legend]
+                figure.legend(marks, names, loc="outside lower center", ncols=4, frameon=False)
+            for path in paths:
+                plain = {"CreationDate": None} if path.suffix == ".pdf" else {}
+                figure.savefig(path, dpi=150, facecolor=colours["paper"], metadata=plain)
+    finally:
+        _palette.reset(token)
+
+
+def _coloured() -> dict[str, str]:
+    """Settings that are colours, and the names of these."""
+    names = {stand_in: name for name, stand_in in _STAND_IN.items()}
+    return {key: names[str(value)] for key, value in _SETTINGS.items() if str(value) in names}
 
 
 def _inline(svg: str, key: str, label: str, width: float, height: float) -> str:
@@ -118,6 +195,7 @@ def _inline(svg: str, key: str, label: str, width: float, height: float) -> str:
         text = re.sub(r'xlink:href="#', f'href="#{key}-', text)
         text = re.sub(r": (#fa07[0-9a-f]{2})", lambda m: f": {_VARIABLE[m[1]]}", text)
         text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)
+        text = re.sub(r' d="[^"]*"', lambda m: re.sub(r"(\.\d)\d", r"\1", m[0]), text)
         text = re.sub(r' transform="rotate\(-0 [^"]*"', "", text)
         text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
         return re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text)  # older matplotlib

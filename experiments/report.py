@@ -1,0 +1,39 @@
+"""Write the report of a study: ``python -m experiments.report runs/<study>``.
+
+It is made from what the study left, finished or not: ``report.html``, and beside it ``figures/``
+(SVG, PDF, PNG) and ``tables/`` (CSV, LaTeX).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from nba_gym.errors import NbaGymError
+from nba_gym.evaluation.report.study import write_study_report
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write the report of a study, finished or not."""
+
+    study: Annotated[Path, tyro.conf.Positional]
+    """folder of the study"""
+    pictures: bool = True
+    """also write figures as SVG, PDF and PNG, and tables as CSV and LaTeX"""
+
+
+def main() -> None:
+    asked = tyro.cli(Report, prog="python -m experiments.report")
+    try:
+        path = write_study_report(asked.study, pictures=asked.pictures)
+    except NbaGymError as error:
+        raise SystemExit(f"error: {error}") from None
+    print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+if __name__ == "__main__":
+    main()

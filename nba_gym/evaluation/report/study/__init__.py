@@ -1,0 +1,130 @@
+"""The report of a study: the answer first, then every world, in one self-contained file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nba_gym.evaluation.report.deeds import draw_behaviour
+from nba_gym.evaluation.report.figure import Figure
+from nba_gym.evaluation.report.money import PersonaRow, draw_ledger, draw_personas, draw_values
+from nba_gym.evaluation.report.picture import save_pictures
+from nba_gym.evaluation.report.study import over_time
+from nba_gym.evaluation.report.study.overall import (
+    gains_figure,
+    profile_figure,
+    sensitivity_figures,
+)
+from nba_gym.evaluation.report.study.page import render_study
+from nba_gym.evaluation.report.study.scene import NOTHING, Scene, read_scenes
+from nba_gym.evaluation.report.study.tables import save_tables
+from nba_gym.evaluation.report.study.words import find_words
+from nba_gym.evaluation.results import Results, load_results
+from nba_gym.statistics import Interval
+
+__all__ = ["write_study_report"]
+REPORT, FIGURES, TABLES = "report.html", "figures", "tables"
+_VALUES = (
+    "Interquartile mean over training seeds, or the mean where nothing is trained, with 95 % "
+    "intervals over other seeds and other customers. The difference is taken customer by customer, "
+    "on the same luck: it is the fair comparison."
+)
+
+
+def write_study_report(folder: str | Path, *, pictures: bool = True) -> Path:
+    """Write the report of a study into its folder, finished or not.
+
+    Args:
+        folder: The folder of the study.
+        pictures: Whether figures are also written as SVG, PDF and PNG files, and tables as CSV and
+            LaTeX, beside the report.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        DataError: If it is not the folder of a study, or there is nothing to compare yet.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    results = load_results(folder)
+    scenes = read_scenes(results)
+    common = common_figures(results, scenes)
+    figures = {scene.key: scene_figures(results, scene) for scene in scenes}
+    target = results.folder / REPORT
+    page = render_study(results, scenes, find_words(results, scenes), common, figures)
+    draft = target.with_suffix(".draft")
+    draft.write_text(page, encoding="utf-8")
+    draft.replace(target)
+    if pictures:
+        _save_pictures(results.folder / FIGURES, common, figures)
+        save_tables(results, scenes, results.folder / TABLES)
+    return target
+
+
+def common_figures(results: Results, scenes: Sequence[Scene]) -> list[Figure]:
+    """Figures over all worlds."""
+    first = [scene for scene in scenes if scene.variation == scenes[0].variation]
+    profiles = profile_figure(results, scenes)
+    return [
+        gains_figure(first),
+        *([profiles] if profiles else []),
+        *sensitivity_figures(scenes),
+    ]
+
+
+def scene_figures(results: Results, scene: Scene) -> list[Figure]:
+    """Figures of one world, in reading order."""
+    cast, key = scene.cast, f"{scene.key}-"
+    found = [
+        draw_values(cast, scene.values, scene.gaps, _VALUES, key),
+        draw_ledger(cast, scene.lines, scene.values, scene.gaps, key),
+        over_time.money(scene),
+        over_time.survival(scene),
+        *over_time.channels(scene),
+        over_time.learning(scene, results),
+        _behaviour(scene),
+        _personas(scene),
+        over_time.feelings(scene),
+        over_time.seasons(scene),
+    ]
+    return [figure for figure in found if figure is not None]
+
+
+def _behaviour(scene: Scene) -> Figure | None:
+    tables = {
+        name: {
+            str(state): np.sum([arrays["state_kinds"][i] for arrays in scene.periods[name]], axis=0)
+            for i, state in enumerate(scene.periods[name][0]["states"])
+        }
+        for name in scene.shown
+    }
+    if not any(tables.values()):
+        return None
+    return draw_behaviour(tables, set(scene.world["kinds"]), scene.cast.period, f"{scene.key}-")
+
+
+def _personas(scene: Scene) -> Figure | None:
+    rows: list[PersonaRow] = []
+    for persona in scene.world["personas"]:
+        known = {r["contender"]: r for r in scene.personas.to_dicts() if r["persona"] == persona}
+        gaps = {
+            name: Interval(r["gain"], r["gain_low"], r["gain_high"]) for name, r in known.items()
+        }
+        if known:
+            share = next(iter(known.values()))["share"]
+            gaps = {name: gaps.get(name, NOTHING) for name in scene.cast.ranking}
+            rows.append(PersonaRow(persona, round(share * scene.customers), {}, gaps))
+    if len(rows) < 2:
+        return None
+    caption = "Differences with 95 % intervals over training seeds and the customers of a persona."
+    return draw_personas(scene.cast, rows, caption, f"{scene.key}-")
+
+
+def _save_pictures(
+    folder: Path, common: Sequence[Figure], figures: Mapping[str, Sequence[Figure]]
+) -> None:
+    save_pictures(common, folder)
+    for key, several in figures.items():
+        save_pictures(several, folder, f"{key}--")

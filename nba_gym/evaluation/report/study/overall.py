@@ -1,0 +1,116 @@
+"""Figures over all worlds of a study: gains, performance profiles, sensitivity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nba_gym.evaluation.report.figure import Figure
+from nba_gym.evaluation.report.painters import Line, Row, paint_intervals, paint_lines
+from nba_gym.evaluation.report.study.scene import Scene
+from nba_gym.evaluation.report.svg import panel
+from nba_gym.evaluation.results import Results
+from nba_gym.evaluation.statistics import overall, profile
+from nba_gym.evaluation.statistics.answers import scores
+
+POINTS = 61
+WIDTH = 440
+"""Of a panel that stands alone, in CSS pixels: letters can be read on a phone and in print."""
+
+
+def first_variation(scenes: Sequence[Scene]) -> str:
+    """The variation that others are variations of."""
+    return scenes[0].variation
+
+
+def gains_figure(scenes: Sequence[Scene], key: str = "gains") -> Figure:
+    """The gain of every fair contender in every scene, in per cent of the baseline's value."""
+    rows: list[Row] = []
+    ticks: list[tuple[float, str]] = []
+    names: list[str] = []
+    at = 0.0
+    several = len({scene.variation for scene in scenes}) > 1
+    for scene in scenes:
+        hidden = scene.cast.roles.privileged | scene.cast.roles.idle
+        fair = [n for n in scene.cast.ranking if n in scene.answers and n not in hidden]
+        if not fair:
+            continue
+        title = scene.variation if key.startswith("vary") else scene.scenario
+        title += f"\n{scene.variation}" if several and not key.startswith("vary") else ""
+        ticks.append((at + (len(fair) - 1) / 2.0, title.replace("_", " ")))
+        for name in fair:
+            rows.append(Row(at, scene.answers[name].percent, scene.cast.styles[name]))
+            names.append(name)
+            at += 1.0
+        at += 1.2
+
+    def paint(axes: Any) -> None:
+        paint_intervals(axes, rows, ticks, "gain over the baseline (% of its value)", zero=True)
+
+    styles = {name: scene.cast.styles[name] for scene in scenes for name in scene.cast.styles}
+    legend = [(styles[name], name) for name in dict.fromkeys(names)]
+    height = 72 + 17.0 * (at + 1.0)
+    drawing = panel(
+        key,
+        "Gain over the baseline by world, with 95 % intervals",
+        paint,
+        width=WIDTH,
+        height=height,
+    )
+    caption = (
+        "Interquartile mean over training seeds on the same customers with the same luck, with its "
+        "95 % interval over other seeds and other customers. Contenders that see the hidden half, "
+        "or that never act, are in the tables."
+    )
+    return Figure("Gain over the baseline", caption, [("", drawing)], legend)
+
+
+def sensitivity_figures(scenes: Sequence[Scene]) -> list[Figure]:
+    """How gains move with the variations, one figure a world; none without variations."""
+    made: list[Figure] = []
+    for scenario in dict.fromkeys(scene.scenario for scene in scenes):
+        here = [scene for scene in scenes if scene.scenario == scenario]
+        if len(here) > 1:
+            figure = gains_figure(here, f"vary-{scenario}")
+            made.append(
+                Figure(f"Sensitivity: {scenario}", figure.caption, figure.panels, figure.legend)
+            )
+    return made
+
+
+def profile_figure(results: Results, scenes: Sequence[Scene]) -> Figure | None:
+    """Share of runs that reach a gain, by contender; none where nobody has several runs."""
+    variation = first_variation(scenes)
+    styles = scenes[0].cast.styles
+    hidden = {n for scene in scenes for n in scene.cast.roles.privileged | scene.cast.roles.idle}
+    names = [
+        o.contender for o in overall(results) if o.variation == variation and o.percent is not None
+    ]
+    strata = {n: scores(results, variation, n) for n in names if n not in hidden and n in styles}
+    if not strata:
+        return None
+    every = np.concatenate([part for parts in strata.values() for part in parts])
+    margin = 0.05 * max(float(np.ptp(every)), 1.0)
+    levels = np.linspace(min(float(every.min()), 0.0) - margin, float(every.max()) + margin, POINTS)
+    lines: list[Line] = []
+    for name, parts in strata.items():
+        found = profile(parts, levels)
+        band = (100.0 * found.low, 100.0 * found.high)
+        lines.append(Line(levels, 100.0 * found.share, styles[name], band))
+
+    def paint(axes: Any) -> None:
+        paint_lines(axes, lines, "gain over the baseline (% of its value)", "runs above it\n(%)")
+        axes.axvline(0.0, color=axes.xaxis.label.get_color(), linewidth=1.0)
+        axes.set_ylim(-2.0, 102.0)
+
+    drawing = panel(
+        "profiles", "Performance profiles: share of runs above a gain", paint, width=WIDTH
+    )
+    caption = (
+        "Share of training runs, averaged over worlds, whose gain lies above the one at the "
+        "bottom; bands are 95 % bootstrap intervals, seeds drawn within worlds. Higher is better."
+    )
+    legend = [(styles[name], name) for name in strata]
+    return Figure("Performance profiles", caption, [("", drawing)], legend)

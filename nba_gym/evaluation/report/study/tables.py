@@ -1,0 +1,123 @@
+"""Tables of a study: for the page, as CSV, and as LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from nba_gym.evaluation.report.answer import digits_for, number, span
+from nba_gym.evaluation.report.study.scene import Scene
+from nba_gym.evaluation.report.study.words import VERDICTS, needs
+from nba_gym.evaluation.results import Results
+from nba_gym.evaluation.statistics import as_table, by_persona
+from nba_gym.records.ledger import LINES
+
+_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {"−": "$-$", "–": "--", "\\": r"\textbackslash{}"}
+
+
+def ranking_frame(results: Results, scene: Scene) -> pl.DataFrame:
+    """One row a contender, the most valuable first: value, gain, ledger, contact, churn."""
+    rows: list[dict[str, object]] = []
+    for name in scene.cast.ranking:
+        value, gap, answer = scene.values[name], scene.gaps[name], scene.answers.get(name)
+        cells = pl.DataFrame([results.cell(cell)["summary"] for cell in scene.cells[name]])
+        row: dict[str, object] = {"contender": name, "seeds": len(cells)}
+        row |= {"value": value.mean, "value_low": value.low, "value_high": value.high}
+        row |= {"gain": gap.mean, "gain_low": gap.low, "gain_high": gap.high}
+        row |= {"percent": answer.percent.mean if answer else 0.0}
+        row |= {"p_holm": answer.p_holm if answer else None}
+        row |= {"verdict": answer.verdict if answer else "baseline"}
+        row |= {"of_optimum": answer.of_optimum if answer else None}
+        means = ("lifetime", "left", "contacts", "opt_outs", "purchases")
+        row |= {key: float(cells[key].to_numpy().mean()) for key in means}
+        rows.append(row | scene.lines[name])
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def ranking_cells(results: Results, scene: Scene) -> tuple[list[str], list[list[str]]]:
+    """The same for people: heads and rows of texts; an interval stands after a line break."""
+    frame, currency = ranking_frame(results, scene), scene.world["currency"]
+    fair = [name for name in scene.answers if name not in scene.cast.roles.privileged]
+    places = digits_for(*scene.values.values()), digits_for(*(scene.gaps[n] for n in fair))
+    used = [line for line in LINES if frame[line].abs().to_numpy().max() >= 0.005]
+    known = frame["of_optimum"].is_not_null().any()
+    heads = [
+        "contender",
+        "seeds",
+        f"value ({currency})",
+        f"gain ({currency})",
+        "gain (%)",
+        "verdict",
+    ]
+    heads += ["of the optimum (%)"] if known else []
+    heads += ["left (%)", "contacts", "opt-outs", "purchases"]
+    heads += [f"{line.replace('_', ' ')} ({currency})" for line in used]
+    rows: list[list[str]] = []
+    for row in frame.to_dicts():
+        name = row["contender"]
+        answer = scene.answers.get(name)
+        cells = [name, str(row["seeds"])]
+        for interval, digits, signed in (
+            (scene.values[name], places[0], False),
+            (scene.gaps[name], places[1], True),
+        ):
+            own = name == scene.cast.roles.baseline and signed
+            told = number(interval.mean, digits, signed=signed)
+            cells.append("–" if own else f"{told}\n{span(interval, digits)}")
+        cells.append("–" if answer is None else number(row["percent"], 1, signed=True))
+        cells.append(_verdict(scene, name))
+        if known:
+            share = row["of_optimum"]
+            cells.append("–" if share is None else number(100.0 * share, 1))
+        cells += [number(100.0 * row["left"], 1), number(row["contacts"], 1)]
+        cells += [number(row["opt_outs"], 3), number(row["purchases"], 2)]
+        rows.append(cells + [number(row[line], 2) for line in used])
+    return heads, rows
+
+
+def _verdict(scene: Scene, name: str) -> str:
+    answer = scene.answers.get(name)
+    if answer is None:
+        return "baseline"
+    word = VERDICTS[answer.verdict]
+    if name in scene.cast.roles.privileged:
+        return f"{word}\nyardstick: sees the hidden half"
+    needed = needs(answer)
+    chance = "p < 0.001" if answer.p_holm < 0.001 else f"p = {answer.p_holm:.3f}"
+    return f"{word}\n{needed}" if needed else f"{word}\n{chance}"
+
+
+def latex(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table that needs no package: right-aligned, the first column to the left."""
+
+    def told(text: str) -> str:
+        first, _, rest = text.partition("\n")
+        plain = first + (f" ({rest})" if rest else "")
+        return "".join(_SPECIAL.get(letter, letter) for letter in plain)
+
+    lines = [" & ".join(told(cell) for cell in row) + r" \\" for row in [heads, *rows]]
+    columns = "l" + "r" * (len(heads) - 1)
+    middle = "\n".join(lines[1:])
+    return (
+        f"\\begin{{tabular}}{{{columns}}}\n\\hline\n{lines[0]}\n\\hline\n{middle}\n\\hline\n"
+        "\\end{tabular}\n"
+    )
+
+
+def save_tables(results: Results, scenes: Sequence[Scene], folder: Path) -> list[Path]:
+    """Write every table as CSV, those that are for people as LaTeX, too; returns the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = {"cells": results.rows, "personas": by_persona(results)}
+    frames["answers"] = as_table([a for scene in scenes for a in scene.answers.values()])
+    paths: list[Path] = []
+    for scene in scenes:
+        frames[f"ranking--{scene.key}"] = ranking_frame(results, scene)
+        text = latex(*ranking_cells(results, scene))
+        paths.append(folder / f"ranking--{scene.key}.tex")
+        paths[-1].write_text(text, encoding="utf-8")
+    for name, frame in frames.items():
+        paths.append(folder / f"{name}.csv")
+        frame.write_csv(paths[-1])
+    return sorted(paths)
