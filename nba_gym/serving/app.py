@@ -26,6 +26,10 @@ except ImportError as error:
 
 JSON = "application/json"
 DECIDE = "/v1/decide"
+_SMALL = 16 * 1024
+"""Bytes of an inference request that costs less than handing it to a thread and taking it back."""
+_MOST_INFERRING = 8
+"""Larger inference requests that may wait."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -110,14 +114,16 @@ class Routes:
         self._check_name(request)
         if not self._allow_inference:
             raise RequestError("inference must be allowed when the service is started", 403)
-        if self._waiting >= 8:
-            raise RequestError("the service is busy; try again in a second", 503)
         body = await request.body()
+        name, champion = self.service.scenario.name, self.service.desk.lineup.champion
+        if len(body) <= _SMALL:
+            return answer(infer(name, champion, body))
+        if self._waiting >= _MOST_INFERRING:
+            raise RequestError("the service is busy; try again in a second", 503)
         self._waiting += 1
         try:
             async with self._inferring:
-                champion = self.service.desk.lineup.champion
-                said = await asyncio.to_thread(infer, self.service.scenario.name, champion, body)
+                said = await asyncio.to_thread(infer, name, champion, body)
         finally:
             self._waiting -= 1
         return answer(said)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -105,6 +106,7 @@ _ADD_ANSWER = (
 _ADD_DECISION = "INSERT INTO decisions (id, customer) VALUES (?, ?) ON CONFLICT (id) DO NOTHING"
 _ONE_WRITER = 7_262_110
 """Number of the lock in PostgreSQL that one service holds as long as it is connected."""
+_PATIENCE_S = 2.0
 
 
 class SqlStore:
@@ -273,16 +275,26 @@ def open_postgres(url: str, belongs: str | None) -> SqlStore:
     def connect(writes: bool) -> Any:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
         if writes:
-            locked = connection.execute("SELECT pg_try_advisory_lock(%s)", (_ONE_WRITER,))
-            if locked.fetchone() != (True,):
-                connection.close()
-                raise StoreError("store must be used by one service, another one is connected")
+            _lock(connection)
             for statement in _TABLES.format(blob="BYTEA").split(";"):
                 if statement.strip():
                     connection.execute(statement.encode())
         return connection
 
     return SqlStore(connect, "%s", psycopg.Error, belongs)
+
+
+def _lock(connection: Any) -> None:
+    """Be the one service that uses a database, as long as this connection lasts."""
+    until = time.monotonic() + _PATIENCE_S
+    while connection.execute("SELECT pg_try_advisory_lock(%s)", (_ONE_WRITER,)).fetchone() != (
+        True,
+    ):
+        # the server may not have noticed yet that a service before this one has gone
+        if time.monotonic() > until:
+            connection.close()
+            raise StoreError("store must be used by one service, another one is connected")
+        time.sleep(0.1)
 
 
 def open_store(where: str | Path, belongs: str | None) -> Store:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -22,6 +23,7 @@ import numpy as np
 import uvloop
 
 from nba_gym.scenario.load import load_scenario
+from nba_gym.serving.bundle import read_folder
 from nba_gym.serving.chain import verify
 from tests.serving.policies import write_policy
 from tests.serving.processes import Server
@@ -205,33 +207,86 @@ def offer(
     return measured
 
 
-def capacity(port: int, seconds: float) -> float:
-    """Decisions a second when a few connections never pause: each asks again at once."""
-    measured = offer(port, 1e6, 0.0, connections=1)
-    done = 0
+def capacity(
+    port: int, seconds: float, request: Callable[[int], bytes] = decide_request, n: int = 48
+) -> float:
+    """Answers a second when a few connections never pause: each asks again at once."""
+    measured = Measured(0.0)
     begun = time.perf_counter()
 
     async def run() -> None:
-        nonlocal done
         loop = asyncio.get_running_loop()
 
         class Closed(_Load):
             def free_up(self, connection: _Connection) -> None:
                 if time.perf_counter() - begun < seconds:
-                    connection.send(
-                        time.perf_counter(), decide_request(sum(measured.statuses.values()))
-                    )
+                    number = sum(measured.statuses.values())
+                    connection.send(time.perf_counter(), request(number))
                 else:
                     connection.transport.close()
 
-        load = Closed(measured, decide_request, False)
-        for _ in range(48):
+        load = Closed(measured, request, False)
+        for _ in range(n):
             await loop.create_connection(lambda: _Connection(load), "127.0.0.1", port)
         await asyncio.sleep(seconds + 0.2)
 
     uvloop.run(run())
-    done = measured.statuses[200]
-    return done / seconds
+    return measured.statuses[200] / seconds
+
+
+def post(path: str, body: Any) -> bytes:
+    """The bytes of one request."""
+    data = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data
+
+
+def beside(policy: Path, folder: Path, own: int, rate: float, seconds: float) -> dict[str, str]:
+    """Other servers on the same model in the same run: one row of features a request.
+
+    Args:
+        policy: Policy folder.
+        folder: Where they may write.
+        own: Port of our service, which answers the same request under ``/v2``.
+        rate: Requests a second that each is offered.
+        seconds: For how long.
+    """
+    from tests.serving.test_others import SERVERS, free_port, served
+
+    golden = read_folder(policy).golden
+    rows = {"observations": golden.observations[:1], "masks": golden.masks[:1]}
+    kinds = {"observations": "FP32", "masks": "INT8"}
+    tensors = [
+        {"name": n, "shape": list(x.shape), "datatype": kinds[n], "data": x.ravel().tolist()}
+        for n, x in rows.items()
+    ]
+    found: dict[str, str] = {}
+
+    def measure(name: str, port: int, sent: bytes) -> None:
+        offer(port, rate / 4, 2.0, request=lambda _: sent)
+        steady = offer(port, rate, seconds, request=lambda _: sent)
+        most = capacity(port, seconds, lambda _: sent, 16)
+        found[name] = f"{most:,.0f} answers/s at most; {steady.line()}"
+        print(f"{name}: {found[name]}")
+
+    measure("our /v2, no record", own, post("/v2/models/retail/infer", {"inputs": tensors}))
+    if not (SERVERS / "mlserver").exists():
+        print("MLServer and mlflow are not installed: make serve-others does it")
+        return found
+    copy, port = Path(shutil.copytree(policy, folder / "others" / "policy")), free_port()
+    ports = {f"MLSERVER_{kind}_PORT": str(free_port()) for kind in ("GRPC", "METRICS")}
+    settings = {"MLSERVER_HTTP_PORT": str(port), "MLSERVER_PARALLEL_WORKERS": "0"} | ports
+    here = f"http://127.0.0.1:{port}/v2/models/policy"
+    with served([f"{SERVERS}/mlserver", "start", "."], f"{here}/ready", copy, **settings):
+        measure("MLServer", port, post("/v2/models/policy/infer", {"inputs": tensors}))
+    port = free_port()
+    command = [f"{SERVERS}/mlflow", "models", "serve", "-m", ".", "--env-manager", "local"]
+    command += ["-p", str(port), "-w", "1"]
+    tracking = f"file:{copy.parent}/runs"
+    with served(command, f"http://127.0.0.1:{port}/ping", copy, MLFLOW_TRACKING_URI=tracking):
+        inputs = {name: row.tolist() for name, row in rows.items()}
+        measure("mlflow models serve", port, post("/invocations", {"inputs": inputs}))
+    return found
 
 
 def main() -> None:
@@ -253,6 +308,7 @@ def main() -> None:
             overload = offer(server.port, 3.0 * most, arguments.seconds / 3, connections=256)
             print(f"overload: {overload.line()}")
             print(f"memory:   {server.memory_mib():.0f} MiB")
+            others = beside(policy, Path(folder), server.port, 100.0, arguments.seconds / 3)
             server.stop()
             print(f"log:      {verify(Path(folder) / 'data').records:,} records hold together")
     kept = {
@@ -265,7 +321,13 @@ def main() -> None:
     for rule, holds in kept.items():
         print(f"  {'ok  ' if holds else 'MISS'} {rule}")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    told = {"steady": steady.line(), "capacity": most, "overload": overload.line(), "kept": kept}
+    told: dict[str, Any] = {
+        "steady": steady.line(),
+        "capacity": most,
+        "overload": overload.line(),
+        "kept": kept,
+    }
+    told["others"] = others
     arguments.out.write_text(json.dumps(told, indent=2) + "\n")
     sys.exit(0 if all(kept.values()) else 1)
 
