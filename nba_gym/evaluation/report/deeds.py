@@ -59,9 +59,11 @@ def draw_channels(
 
     def draw(name: str, who: str) -> str:
         def paint(axes: Any) -> None:
-            layers = rates[who][:, used].T
+            own = [k for k, c in enumerate(used) if rates[who][:, c].any()]
+            layers = rates[who][:, [used[k] for k in own]].T
             x = every * np.arange(layers.shape[1], dtype=np.float64)
-            paint_areas(axes, x, layers, styles, units)
+            paint_areas(axes, x, layers, [styles[k] for k in own], units)
+            axes.set_xlim(0.0, max(float(x[-1]), 1.0))
             axes.set_ylim(0.0, 1.05 * top if top > 0.0 else 1.0)
 
         label = f"{counted.capitalize()} per customer and {cast.period} by channel: {who}"

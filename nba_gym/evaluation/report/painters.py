@@ -192,7 +192,8 @@ def paint_areas(
 ) -> None:
     """Layers ``(n_layers, n_x)`` on top of each other over time."""
     shades = [colour(style.colour) for style in styles]
-    axes.stackplot(x, layers, colors=shades, edgecolor=colour("paper"), linewidth=0.3)
+    if shades:
+        axes.stackplot(x, layers, colors=shades, edgecolor=colour("paper"), linewidth=0.3)
     axes.set_xlabel(units[0])
     axes.set_ylabel(units[1])
     axes.grid(axis="y")

@@ -195,13 +195,51 @@ def _inline(svg: str, key: str, label: str, width: float, height: float) -> str:
         text = re.sub(r'xlink:href="#', f'href="#{key}-', text)
         text = re.sub(r": (#fa07[0-9a-f]{2})", lambda m: f": {_VARIABLE[m[1]]}", text)
         text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)
-        text = re.sub(r' d="[^"]*"', lambda m: re.sub(r"(\.\d)\d", r"\1", m[0]), text)
+        text = re.sub(r' d="([^"]*)"', lambda m: f' d="{_short_path(m[1])}"', text)
         text = re.sub(r' transform="rotate\(-0 [^"]*"', "", text)
         text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
         return re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text)  # older matplotlib
 
-    body = re.sub(r"\n\s*", "\n", re.sub(r"<[^>]*>", lean, body))
+    body = _without_idle(re.sub(r"<[^>]*>", lean, body))
     return (
         f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}">'
         f"{body}</svg>"
     )
+
+
+def _short_path(path: str) -> str:
+    """A path to a tenth of a pixel; one of straight lines as steps, which take fewer letters."""
+    if re.search(r"[^MLz\d\s.\-]", path):
+        text = re.sub(r"(\.\d)\d+", r"\1", path)
+        return re.sub(r" ?\n ?", "", re.sub(r"([A-Za-z]) ", r"\1", text)).strip()
+    steps: list[str] = []
+    x = y = 0
+    for command, right, down in re.findall(r"([MLz]) ?(?:(\S+) (\S+))?", path):
+        if command == "z":
+            steps.append("z")
+            continue
+        to = round(10.0 * float(right)), round(10.0 * float(down))
+        whole = command == "M"
+        pair = to if whole else (to[0] - x, to[1] - y)
+        steps.append(f"{'M' if whole else 'l'}{_tenths(pair[0])} {_tenths(pair[1])}")
+        x, y = to
+    return "".join(steps).replace(" -", "-")
+
+
+def _tenths(count: int) -> str:
+    return f"{count / 10.0:g}"
+
+
+def _without_idle(body: str) -> str:
+    """The drawing without groups that group nothing, and without what nobody sees."""
+    kept: list[str] = []
+    open_groups: list[bool] = []
+    for part in re.split(r"(<[^>]*>)", re.sub(r"\n\s*", "\n", body)):
+        if part.startswith("<g") and part[2:3] in " >":
+            open_groups.append(part != "<g>")
+        if (part == "<g>") or (part == "</g>" and not open_groups.pop()):
+            continue
+        if part.startswith("<path") and part.endswith('style="fill: none"/>'):
+            continue
+        kept.append("" if part.isspace() else part)
+    return re.sub(r"<defs></defs>", "", "".join(kept))

@@ -17,6 +17,8 @@ from nba_gym.evaluation.results import Results
 
 MOST_POINTS = 80
 """Points of a line: more cannot be told apart at the width of a panel."""
+MOST_POINTS_SMALL = 52
+"""The same in small panels."""
 MOST_BANDS = 5
 """With more contenders than this, bands are drawn for the two in question only."""
 WINDOW = 4
@@ -164,7 +166,7 @@ def channels(scene: Scene) -> list[Figure]:
         }
         if not any(rate.any() for rate in rates.values()):
             continue
-        every = -(-world["horizon"] // MOST_POINTS)
+        every = -(-world["horizon"] // MOST_POINTS_SMALL)
         counted = name.replace("_", "-")
         caption = (
             f"{counted.capitalize()} per customer and {period}, stacked by channel; means of "

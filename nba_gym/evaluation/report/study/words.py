@@ -31,7 +31,8 @@ def find_words(results: Results, scenes: Sequence[Scene]) -> Told:
         rest = [_against(o) for o in told if o is not best]
         details = [_by_scene(first, best.contender), *rest]
         details += [_by_scene(first, o.contender) for o in told if o is not best]
-        return _claim(best, _baselines(first), details + _unfinished(results))
+        here = [scene for scene in first if best.contender in scene.answers]
+        return _claim(best, _baselines(here), details + _unfinished(results))
     details = [_by_scene(first, name) for name in agents or dict.fromkeys(fair)]
     details += _unfinished(results)
     answers = [scene.answers[n] for scene in first for n in scene.answers if _is_fair(scene, n)]
