@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nba_gym.cli.common import Name
+from nba_gym.cli.common import Json, Name, answer, say
 from nba_gym.effort import BANDIT, CAMPAIGN, TRIALS, TUNING
 from nba_gym.errors import PolicyError
 from nba_gym.policies.protocol import Policy
@@ -45,6 +44,7 @@ class Explore:
     """changes to the scenario"""
     out: Path = Path("explorer.html")
     """the page"""
+    json: Json = False
 
     def run(self) -> None:
         """Learn, simulate and write."""
@@ -52,10 +52,6 @@ class Explore:
         from nba_gym.evaluation.kit import Kit
 
         scenario = load_scenario(self.scenario, self.set)
-
-        def say(text: str) -> None:
-            print(f"... {text}", file=sys.stderr, flush=True)
-
         kit = Kit(
             scenario,
             campaign=self.campaign,
@@ -67,7 +63,13 @@ class Explore:
         made = {name.rstrip("/"): _policy(name, kit, scenario) for name in self.policies}
         say(f"{self.customers:,} customers under {', '.join(made)}")
         path = write_explorer(made, scenario, self.out, customers=self.customers)
-        print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+        size = path.stat().st_size
+        answer(
+            "explore",
+            {"wrote": [str(path)], "bytes": size},
+            as_json=self.json,
+            text=lambda: f"wrote {path} ({size / 1e6:.1f} MB)",
+        )
 
 
 def _policy(name: str, kit: Kit, scenario: Scenario) -> Policy:

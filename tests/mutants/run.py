@@ -26,7 +26,16 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).parents[2]
 FAULTS = Path(__file__).with_name("faults.toml")
 RESULT = ROOT / "runs" / "mutants.json"
-COPIED = ("nba_gym", "agents", "experiments", "tests", "pyproject.toml", "benchmarks", "docs")
+COPIED = (
+    "nba_gym",
+    "agents",
+    "experiments",
+    "tests",
+    "pyproject.toml",
+    "benchmarks",
+    "docs",
+    "notebooks",
+)
 LONGEST = 900.0
 """Seconds after which a planted copy is given up."""
 NO_CATCH = (

@@ -70,6 +70,8 @@ WRONG = {
     "card": "card must be given a scenario or --all, got both or neither",
     "card retail --all": "card must be given a scenario or --all, got both or neither",
     "card retial": "did you mean 'retail'?",
+    "explore retail --policies oracel wait": "did you mean 'oracle'?",
+    "explore retial": "did you mean 'retail'?",
     "export practise retail --out {folder}/o": "did you mean 'practice'?",
     "export practice retial --out {folder}/o": "did you mean 'retail'?",
     "export oracle retail --out {folder}/o": "oracle",
