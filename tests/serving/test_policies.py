@@ -1,6 +1,7 @@
 """Policies without torch say as a graph what they say themselves; others are told why not."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,10 +106,11 @@ def test_the_command_refuses_before_it_learns_anything(name, tmp_path, capsys):
 
 def test_the_command_exports_tuned_practice_and_says_how_it_was_made(tmp_path, capsys):
     out = tmp_path / "policy"
-    effort = {"campaign": 300, "tuning": 50, "trials": 3}
+    effort: dict[str, Any] = {"campaign": 300, "tuning": 50, "trials": 3}
     Export("practice", "retail", out, **effort, set=("horizon=20",)).run()
     assert "200,000 observations" in capsys.readouterr().out
     card = json.loads((out / "card.json").read_text())
-    assert effort.items() <= card["training"]["recipe"].items()
+    recipe = card["training"]["recipe"]
+    assert (effort | {"policy": "practice"}).items() <= recipe.items()
     assert card["parity"]["rows"] == 200_000
     Engine(out)
