@@ -110,6 +110,7 @@ def test_the_command_exports_tuned_practice_and_says_how_it_was_made(tmp_path, c
     Export("practice", "retail", out, **effort, set=("horizon=20",)).run()
     assert "200,000 observations" in capsys.readouterr().out
     card = json.loads((out / "card.json").read_text())
-    assert effort.items() <= card["training"]["recipe"].items()
+    recipe = card["training"]["recipe"]
+    assert (effort | {"policy": "practice"}).items() <= recipe.items()
     assert card["parity"]["rows"] == 200_000
     Engine(out)
