@@ -67,7 +67,8 @@ def written(folder: Path) -> set[str]:
 def test_without_export_there_is_no_policy_folder_not_even_an_old_one(tmp_path, quick):
     (tmp_path / "policy").mkdir()
     main(Arguments("control", recipe="a2c", out=tmp_path, export=False))
-    assert written(tmp_path) == {"learning_curve.json", "weights.safetensors", "tensorboard"}
+    left = {"learning_curve.json", "weights.safetensors", "training.json", "tensorboard"}
+    assert written(tmp_path) == left
 
 
 def test_the_teacher_is_part_of_what_a_checkpoint_is_of(tmp_path, quick, monkeypatch):
