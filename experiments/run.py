@@ -31,6 +31,7 @@ from experiments.stages import what_counts
 from experiments.steps import run_folder
 from nba_gym.errors import DataError, check_least
 from nba_gym.evaluation.provenance import provenance
+from nba_gym.evaluation.report.study import write_study_report
 from nba_gym.evaluation.results import STUDY, load_results
 
 
@@ -56,6 +57,8 @@ class Arguments:
     """begin anew: use nothing that an earlier run has finished"""
     plan: bool = False
     """only say what would be run"""
+    report: bool = True
+    """write report.html as well, with its figures and tables"""
 
 
 def main(arguments: Arguments) -> None:
@@ -86,6 +89,8 @@ def _in_folder(arguments: Arguments, study: Study, planned: Plan, out: Path) -> 
     _write(out, about | {"finished": True})
     results = load_results(out)
     written = [out / STUDY, results.save_rows(), *tell(results)]
+    if arguments.report:
+        written.append(write_study_report(out))
     say(f"{len(planned.cells)} cells in {out}/; wrote {', '.join(path.name for path in written)}")
 
 
