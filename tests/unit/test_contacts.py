@@ -308,8 +308,8 @@ def test_the_command_reads_fits_and_writes(short_fit, tmp_path, monkeypatch, cap
     given = ["nba-gym", "effects", str(written(tmp_path)), *arguments, "--out", str(tmp_path / "o")]
     monkeypatch.setattr("sys.argv", given)
     main()
-    said = capsys.readouterr().out
-    assert "fitting 3 contacts" in said
+    said, told = capsys.readouterr()
+    assert "fitting 3 contacts" in told
     assert "overidentification" in said
     assert (tmp_path / "o" / "scenario.toml").is_file()
     monkeypatch.setattr("sys.argv", ["nba-gym", "effects", str(tmp_path / "no.csv")])

@@ -287,8 +287,8 @@ def test_the_command_reads_fits_and_writes(tmp_path, monkeypatch, capsys):
     quick = calibrate(read_transactions(path), weeks=39, trials=1)
     monkeypatch.setattr("nba_gym.calibration.calibrate", lambda *_, **__: quick)
     run_command(monkeypatch, path, "--out", tmp_path / "o")
-    said = capsys.readouterr().out
-    assert "6,919 transactions of 2,357 customers" in said
+    said, told = capsys.readouterr()
+    assert "6,919 transactions of 2,357 customers" in told
     assert "r 0.243, alpha 4.414, a 0.793, b 2.426, log-likelihood -9582.43" in said
     assert "p 6.25, q 3.74, v 15.44" in said
     assert "1,411" in said

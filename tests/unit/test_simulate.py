@@ -14,12 +14,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARTS = 10
+# a shell that runs the tests in the background has SIGINT ignored, and so have its children
+CODE = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "runpy.run_module('nba_gym.cli', run_name='__main__', alter_sys=True)"
+)
 CALL = ("retail", "--customers", "20000", "--part", "2000", "--periods", "40", "--threads", "1")
 
 
 def start(out: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "nba_gym.cli", "simulate", *CALL, "--out", str(out), *more],
+        [sys.executable, "-c", CODE, "simulate", *CALL, "--out", str(out), *more],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
