@@ -206,6 +206,11 @@ def ring(*_):
 
 signal.signal(signal.SIGALRM, ring)
 n, actions, luck = 20_000, np.zeros(20_000, dtype=np.int64), np.random.default_rng(0)
+# Numba loads compiled code on first use, under locks of Python's own that Ctrl-C may leave locked;
+# what is tried here is what comes after
+env = JourneyVectorEnv(n, "control", threads=6)
+env.reset(seed=0)
+env.step(actions)
 env = None
 for i in range(60):
     wait = luck.uniform(1e-4, 8e-3)
