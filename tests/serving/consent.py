@@ -58,6 +58,8 @@ def count_contacts(
     births = random_events(scenario, BIRTH_EVENTS, n, generator)
     periods = int(generator.integers(0, 6))
     events = [random_events(scenario, None, n, generator) for _ in range(periods)]
+    for later in events[1:]:  # nobody may move beyond the last stage of the pipeline
+        later[:, event_columns(scenario).index("stage_move")] = 0.0
     told = list(np.stack(events, axis=1)) if periods else [np.empty((0, len(records.columns)))] * n
     inbound = np.array([channel.direction == "inbound" for channel in scenario.channels])
     given = np.broadcast_to(inbound | consent, (n, scenario.n_channels)).copy()
