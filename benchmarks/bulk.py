@@ -29,8 +29,10 @@ from benchmarks.figures import machine
 from nba_gym.cli.common import find_policy
 from nba_gym.customer import kernel
 from nba_gym.customer.populate import populate
+from nba_gym.effort import Effort
 from nba_gym.evaluation.bulk import Bulk, simulate
 from nba_gym.evaluation.bulk.run import SIDE_BY_SIDE
+from nba_gym.evaluation.kit import Kit
 from nba_gym.evaluation.rollout import decide
 from nba_gym.records.sums import Counter, Sums
 from nba_gym.scenario import load_scenario
@@ -38,7 +40,7 @@ from nba_gym.threads import one_blas_thread
 
 BLOCK = 1 << 22
 """Bytes that the disk is given at once."""
-LEARNING = {"campaign": 8_000, "tuning": 500, "trials": 3}
+LEARNING = Effort(campaign=8_000, tuning=500, trials=3)
 """Enough for a policy that costs what a well tuned one costs."""
 
 
@@ -116,7 +118,7 @@ def _in_a_process(case: Case) -> dict[str, Any]:
 def measure(case: Case) -> dict[str, Any]:
     """One case: seconds, peak memory, and nanoseconds of processor by what they are spent on."""
     scenario = load_scenario(case.scenario)
-    policy = find_policy(case.policy, scenario, **LEARNING).policy
+    policy = find_policy(case.policy, Kit(scenario, **vars(LEARNING))).policy
     shares = time_of_each(policy, scenario, case.periods)  # it also compiles what is needed
     small = Bulk(1_000, periods=min(3, case.periods), events=case.events)
     simulate(policy, scenario, small, Path(case.out) / "warm")

@@ -25,11 +25,23 @@ class Effort:
     """
 
     campaign: int = CAMPAIGN
-    """customers in the random campaign that practice learns from"""
+    """customers of the random campaign that is learned from"""
     tuning: int = TUNING
-    """customers on which practice is tuned"""
+    """customers that policies are tuned on"""
     trials: int = TRIALS
-    """settings of practice that are tried at most; it stops earlier when nothing gets better"""
+    """settings that tuning tries at most; it stops earlier when nothing gets better"""
 
     def __post_init__(self) -> None:
         check_least(1, **vars(self))
+
+
+@dataclass(frozen=True)
+class PolicyEffort(Effort):
+    """What any policy that is asked for by name is given to learn from and to be tuned with.
+
+    Raises:
+        NbaGymError: If a number is less than 1.
+    """
+
+    bandit: int = BANDIT
+    """customers that a bandit meets while it learns"""

@@ -83,22 +83,43 @@ class Tables(NamedTuple):
         )
 
 
+class Room(NamedTuple):
+    """Where one tile of customers is worked on."""
+
+    kept: Array
+    bits: Array
+    conditions: Array
+    table: Array
+    purse: Array
+    shown: Array
+    tray: Array
+
+    @staticmethod
+    def of(scenario: Scenario) -> Room:
+        """Room for the customers of a scenario."""
+        k, c, scratch = scenario.n_needs, scenario.n_channels, Scratch()
+        return Room(
+            np.zeros(rows_of("kept", k, c) * LANES, dtype=np.float32),
+            np.zeros(rows_of("bits", k, c) * LANES, dtype=np.uint32),
+            np.zeros(LANES, dtype=np.uint64),
+            scratch.table,
+            scratch.purse,
+            scratch.view,
+            scratch.tray,
+        )
+
+
 def _make_replay(digest: str) -> Callable[..., None]:
     def replay_tiles(
         births: Array,
         events: Array,
         tables: Tables,
         out: Replayed,
-        kept: Array,
-        bits: Array,
-        conditions: Array,
-        table: Array,
-        purse: Array,
-        view: Array,
-        tray: Array,
+        room: Room,
     ) -> None:
         _ = digest  # part of the cache key
-        world, channels = tables.world[0], tables.channels
+        world, channels, table, purse = tables.world[0], tables.channels, room.table, room.purse
+        kept, bits, conditions = room.kept, room.bits, room.conditions
         ledger, rewards = out.ledger.reshape(-1), out.rewards.reshape(-1)
         n, n_needs, n_channels = births.shape[0], tables.needs.shape[0], channels.shape[0]
         n_actions = out.masks.shape[2]
@@ -111,7 +132,7 @@ def _make_replay(digest: str) -> Callable[..., None]:
             for period in range(events.shape[0] + 1):
                 if period > 0:
                     read_events(events[period - 1], tables.events, table, purse, first, count)
-                    look_up_records(table, tables.cards, tray, n_needs, LANES)
+                    look_up_records(table, tables.cards, room.tray, n_needs, LANES)
                     settle(table, purse, kept, tables.needs, world, LANES)
                     at = (period - 1) * n + first
                     write_ledger(purse, ledger[at * _N_LINES :], rewards[at:], count)
@@ -130,7 +151,7 @@ def _make_replay(digest: str) -> Callable[..., None]:
                 observe_history(
                     kept,
                     bits,
-                    view,
+                    room.shown,
                     channels,
                     tables.waves,
                     world,
@@ -151,7 +172,7 @@ def _make_replay(digest: str) -> Callable[..., None]:
                     n_channels,
                     LANES,
                 )
-                write_rows(view, tables.features, out.observations[period], first, count)
+                write_rows(room.shown, tables.features, out.observations[period], first, count)
                 masks = out.masks[period].reshape(-1)[first * n_actions :]
                 write_masks(conditions, tables.blocked_padded, masks, n_actions, count)
 
@@ -176,7 +197,6 @@ def replay(log: EventLog, scenario: Scenario) -> Replayed:
     """
     check_log(log, scenario)
     tables = Tables.of(scenario)
-    k, c = scenario.n_needs, scenario.n_channels
     periods, n = log.events.shape[0], len(log.customers)
     out = Replayed(
         observations=np.empty((periods + 1, n, len(tables.features)), dtype=np.float32),
@@ -184,18 +204,5 @@ def replay(log: EventLog, scenario: Scenario) -> Replayed:
         ledger=np.empty((periods, n, _N_LINES)),
         rewards=np.empty((periods, n)),
     )
-    scratch = Scratch()
-    _replay_tiles(
-        log.births,
-        log.events,
-        tables,
-        out,
-        np.zeros(rows_of("kept", k, c) * LANES, dtype=np.float32),
-        np.zeros(rows_of("bits", k, c) * LANES, dtype=np.uint32),
-        np.zeros(LANES, dtype=np.uint64),
-        scratch.table,
-        scratch.purse,
-        scratch.view,
-        scratch.tray,
-    )
+    _replay_tiles(log.births, log.events, tables, out, Room.of(scenario))
     return out

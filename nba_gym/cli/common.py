@@ -8,16 +8,22 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 import nba_gym
+from nba_gym.effort import PolicyEffort
 from nba_gym.errors import BundleError, PolicyError, nearest
 from nba_gym.scenario import Scenario
 
+if TYPE_CHECKING:
+    from nba_gym.evaluation.kit import Kit
+
 Name = Annotated[str, tyro.conf.Positional]
 """An argument that is given by its place, without a flag."""
+Given = Annotated[PolicyEffort, tyro.conf.OmitArgPrefixes]
+"""What policies learn from and are tuned with; an argument for each."""
 Json = Annotated[bool, tyro.conf.arg(help="print one JSON object for machines instead of text")]
 """Whether to answer in JSON; see :func:`answer`."""
 
@@ -90,30 +96,30 @@ class Chosen:
     about: dict[str, Any]
 
 
-def find_policy(name: str, scenario: Scenario, **effort: Any) -> Chosen:
+def find_policy(name: str, kit: Kit, *, as_it_is: bool = False) -> Chosen:
     """A policy by name, learned now if it has to learn, or an exported one by its folder.
 
     Args:
         name: One that ``nba-gym policies`` lists, or a folder with ``card.json``.
-        scenario: The world.
-        **effort: What it is learned with; see :class:`~nba_gym.evaluation.kit.Kit`.
+        kit: The world, and what is learned from there.
+        as_it_is: Whether it must act in this very world, with nothing taken from the catalogue.
 
     Raises:
-        PolicyError: If there is no such policy.
+        PolicyError: If there is no such policy, or it acts in a world with other actions.
         BundleError: If the folder is damaged, or was made for another world.
     """
     from nba_gym.evaluation.contenders import CONTENDERS
-    from nba_gym.evaluation.kit import Kit
 
     if name in CONTENDERS:
         each = CONTENDERS[name]
-        kit = Kit(scenario, **effort)
+        if as_it_is and each.world(kit.scenario) != kit.scenario:
+            raise PolicyError(f"policies must act in the world as it is, got {name!r}")
         learned = each.needs in ("campaign", "interaction") or name == "rollouts"
         numbers = ("campaign", "bandit", "tuning", "trials")
         about = {"name": name} | {n: getattr(kit, n) for n in numbers if learned}
-        return Chosen(each.make(kit), each.world(scenario), about)
+        return Chosen(each.make(kit), each.world(kit.scenario), about)
     if (Path(name) / "card.json").is_file():
-        return _exported(Path(name), scenario)
+        return _exported(Path(name), kit.scenario)
     if Path(name).exists() or "/" in name:
         raise PolicyError(f"policy must be a name or a folder with card.json, got {name!r}")
     raise PolicyError(f"policy must be a known one, got {name!r}{nearest(name, CONTENDERS)}")

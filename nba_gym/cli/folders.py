@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nba_gym.cli.common import Json, Name, answer, bars, say
-from nba_gym.effort import BANDIT, CAMPAIGN, TRIALS, TUNING
+from nba_gym.cli.common import Given, Json, Name, answer, bars, say
+from nba_gym.effort import PolicyEffort
 from nba_gym.scenario import load_scenario
 
 
@@ -26,14 +26,7 @@ class Export:
     """preset name or TOML file"""
     out: Path
     """policy folder to write; an older one is replaced as a whole"""
-    campaign: int = CAMPAIGN
-    """customers of the random campaign that is learned from"""
-    bandit: int = BANDIT
-    """customers that a bandit meets while it learns"""
-    tuning: int = TUNING
-    """customers that policies are tuned on"""
-    trials: int = TRIALS
-    """settings that tuning tries"""
+    effort: Given = PolicyEffort()
     set: tuple[str, ...] = ()
     """changes to the scenario"""
     json: Json = False
@@ -51,15 +44,11 @@ class Export:
         scenario = load_scenario(self.scenario, self.set)
         kit = Kit(
             scenario,
-            campaign=self.campaign,
-            bandit=self.bandit,
-            tuning=self.tuning,
-            trials=self.trials,
+            **vars(self.effort),
             say=say,
         )
-        effort = {"campaign": self.campaign, "tuning": self.tuning, "trials": self.trials}
-        effort |= {"bandit": self.bandit, "seed": SPLIT.seed}
-        source = exportable(chosen.make(kit), recipe=effort | {"policy": chosen.name})
+        recipe = vars(self.effort) | {"seed": SPLIT.seed, "policy": chosen.name}
+        source = exportable(chosen.make(kit), recipe=recipe)
         parity = write_folder(source, chosen.world(scenario), self.out)
         told = (
             f"{parity.rows:,} observations: scores at most {parity.largest_of_scores:.1e} apart, "

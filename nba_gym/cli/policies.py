@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nba_gym.cli.common import Json, Name, answer, columns, find_policy, say
-from nba_gym.effort import BANDIT, CAMPAIGN, TRIALS, TUNING
+from nba_gym.cli.common import Given, Json, Name, answer, columns, find_policy, say
+from nba_gym.effort import PolicyEffort
 from nba_gym.errors import PolicyError
 from nba_gym.records.events import event_columns
 from nba_gym.scenario import load_scenario
@@ -59,11 +59,12 @@ class Journey:
     def run(self) -> None:
         """Play and print."""
         from nba_gym.envs.journey import JourneyEnv
+        from nba_gym.evaluation.kit import Kit
         from nba_gym.policies.asking import show_simulator
 
         env = JourneyEnv(self.scenario, overrides=self.set, render_mode="ansi")
         observation, info = env.reset(seed=self.seed, options={"customer": self.customer})
-        chosen = find_policy(self.policy, env.scenario)
+        chosen = find_policy(self.policy, Kit(env.scenario))
         show_simulator(chosen.policy, env.population)
         generator = np.random.default_rng([self.seed, self.customer])
         actions, periods = env.scenario.actions, list[dict[str, Any]]()
@@ -103,14 +104,7 @@ class Evaluate:
     """policies that differences are taken to"""
     customers: int = 10_000
     """customers of the comparison"""
-    campaign: int = CAMPAIGN
-    """customers of the random campaign that is learned from"""
-    bandit: int = BANDIT
-    """customers that a bandit meets while it learns"""
-    tuning: int = TUNING
-    """customers that policies are tuned on"""
-    trials: int = TRIALS
-    """settings that tuning tries, for each policy"""
+    effort: Given = PolicyEffort()
     set: tuple[str, ...] = ()
     """changes to the scenario"""
     out: Path | None = None
@@ -124,10 +118,7 @@ class Evaluate:
 
         kit = Kit(
             load_scenario(self.scenario, self.set),
-            campaign=self.campaign,
-            bandit=self.bandit,
-            tuning=self.tuning,
-            trials=self.trials,
+            **vars(self.effort),
             say=say,
         )
         if self.out is not None and not self.out.parent.is_dir():

@@ -10,6 +10,7 @@ from typing import Any
 
 from nba_gym.cli.common import (
     Chosen,
+    Given,
     Json,
     Name,
     answer,
@@ -19,7 +20,7 @@ from nba_gym.cli.common import (
     say,
     whisper,
 )
-from nba_gym.effort import BANDIT, CAMPAIGN, TRIALS, TUNING
+from nba_gym.effort import PolicyEffort
 from nba_gym.scenario import Scenario, load_scenario
 
 
@@ -62,14 +63,7 @@ class Simulate:
     """by default one a processor"""
     fresh: bool = False
     """begin anew, where the folder holds an earlier simulation"""
-    campaign: int = CAMPAIGN
-    """customers of the random campaign that a policy learns from, if it learns"""
-    bandit: int = BANDIT
-    """customers that a bandit meets while it learns"""
-    tuning: int = TUNING
-    """customers that a policy is tuned on"""
-    trials: int = TRIALS
-    """settings that tuning tries"""
+    effort: Given = PolicyEffort()
     set: tuple[str, ...] = ()
     """changes to the scenario, e.g. leaving.by_loyalty=2.0"""
     json: Json = False
@@ -129,20 +123,19 @@ class Simulate:
         answer("simulate", result, as_json=self.json, text=lambda: _text(result))
 
     def _choose(self, scenario: Scenario, tell: Callable[[str, int, int], None]) -> Chosen:
+        from nba_gym.evaluation.kit import Kit
+
         def tuning(done: int, total: int) -> None:
             tell("tuning", done, total)
 
-        return find_policy(
-            self.policy,
+        kit = Kit(
             scenario,
-            campaign=self.campaign,
-            bandit=self.bandit,
-            tuning=self.tuning,
-            trials=self.trials,
+            **vars(self.effort),
             threads=self.threads,
             say=say,
             progress=tuning,
         )
+        return find_policy(self.policy, kit)
 
 
 def _text(result: dict[str, Any]) -> str:

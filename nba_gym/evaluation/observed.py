@@ -88,9 +88,7 @@ class _Watcher:
         columns = event_columns(scenario)
         names = ("action", "sent", "responded", "opted_out", "purchases")
         self._column = {name: columns.index(name) for name in names}
-        channels = [channel.name for channel in scenario.channels]
-        numbers = [channels.index(a.channel) if a.channel else -1 for a in scenario.actions]
-        self._channel = np.array(numbers)
+        self._channel = np.array(scenario.channel_of_action)
         horizon, cycle, n_channels = scenario.horizon, scenario.cycle, scenario.n_channels
         self._here = np.zeros(horizon)
         self._sums = {name: np.zeros(horizon) for name in ("purchases", "responses")}

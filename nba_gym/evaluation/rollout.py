@@ -142,10 +142,7 @@ class _Tally:
         self.scenario = scenario
         self.column = {name: columns.index(name) for name in ("action", "sent", "opted_out")}
         self.column["purchases"] = columns.index("purchases")
-        names = [channel.name for channel in scenario.channels]
-        self.channel = np.array(
-            [names.index(a.channel) if a.channel else -1 for a in scenario.actions]
-        )
+        self.channel = np.array(scenario.channel_of_action)
         self.lines = np.zeros((n, len(LINES)))
         self.lifetime = np.zeros(n)
         self.contacts, self.opt_outs, self.purchases = np.zeros(n), np.zeros(n), np.zeros(n)

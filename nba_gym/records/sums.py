@@ -112,14 +112,11 @@ class Counter:
 
     def __init__(self, sums: Sums, scenario: Scenario, groups: Integers) -> None:
         columns = event_columns(scenario)
-        channels = [channel.name for channel in scenario.channels]
         self._sums = sums
         self._groups = groups
         self._discount = scenario.discount
         self._columns = np.array([columns.index(name) for name in ("action", *COUNTED)])
-        self._channel = np.array(
-            [channels.index(a.channel) if a.channel else -1 for a in scenario.actions]
-        )
+        self._channel = np.array(scenario.channel_of_action)
         self._value = np.zeros(len(groups))
         sums.customers[:] += np.bincount(groups, minlength=len(sums.customers))
 

@@ -242,6 +242,12 @@ class Scenario(Part):
         return len(self.channels)
 
     @property
+    def channel_of_action(self) -> list[int]:
+        """Number of the channel of each action; -1 where it has none, as waiting."""
+        names = [channel.name for channel in self.channels]
+        return [names.index(action.channel) if action.channel else -1 for action in self.actions]
+
+    @property
     def n_actions(self) -> int:
         """Number of actions, A, waiting included."""
         return len(self.actions)

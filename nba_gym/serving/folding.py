@@ -8,45 +8,15 @@ periods: each is copied back when its own last period is over.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
-
-import numpy as np
 
 from nba_gym.compiled import entry, scalar
 from nba_gym.engagement.rules import update_conditions, write_masks
-from nba_gym.lanes import LANES, Array, Scratch, lanes_for, rows_of
+from nba_gym.lanes import LANES, Array, lanes_for
 from nba_gym.records.catalogue import look_up_records
 from nba_gym.records.features import observe_history
 from nba_gym.records.history import begin_history, update_history
-from nba_gym.replay import Tables
-from nba_gym.scenario.schema import Scenario
+from nba_gym.replay import Room, Tables
 from nba_gym.turning import lay_ragged, read_events, write_rows
-
-
-class Room(NamedTuple):
-    """Where one tile of customers is worked on."""
-
-    kept: Array
-    bits: Array
-    conditions: Array
-    table: Array
-    purse: Array
-    shown: Array
-    tray: Array
-
-    @staticmethod
-    def of(scenario: Scenario) -> Room:
-        """Room for the customers of a scenario."""
-        k, c, scratch = scenario.n_needs, scenario.n_channels, Scratch()
-        return Room(
-            np.zeros(rows_of("kept", k, c) * LANES, dtype=np.float32),
-            np.zeros(rows_of("bits", k, c) * LANES, dtype=np.uint32),
-            np.zeros(LANES, dtype=np.uint64),
-            scratch.table,
-            scratch.purse,
-            scratch.view,
-            scratch.tray,
-        )
 
 
 @scalar

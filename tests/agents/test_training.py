@@ -28,6 +28,7 @@ from nba_gym.cli.common import find_policy
 from nba_gym.errors import BundleError, PolicyError
 from nba_gym.evaluation import record_journeys, rollout
 from nba_gym.evaluation.bulk import Bulk, simulate
+from nba_gym.evaluation.kit import Kit
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.export import check_parity, sample_observations
 from nba_gym.policies import NoContact
@@ -119,7 +120,7 @@ def test_a_policy_chooses_as_the_model_it_is_taken_from(trained):
 
 
 def test_an_exported_policy_comes_to_the_same_in_any_batch_of_a_bulk_simulation(folder, tmp_path):
-    chosen = find_policy(str(folder), SCENARIO)
+    chosen = find_policy(str(folder), Kit(SCENARIO))
     assert chosen.about["digest"] == Engine(folder, trial=False).digest
     whole, cut = (
         simulate(chosen.policy, SCENARIO, bulk, tmp_path / name).sums
@@ -134,7 +135,7 @@ def test_an_exported_policy_comes_to_the_same_in_any_batch_of_a_bulk_simulation(
 
 def test_an_exported_policy_is_not_let_act_in_another_world(folder):
     with pytest.raises(BundleError, match="policy must be made for the actions of retail, got"):
-        find_policy(str(folder), load_scenario("retail"))
+        find_policy(str(folder), Kit(load_scenario("retail")))
 
 
 def test_parity_notices_another_network(trained, folder):

@@ -80,9 +80,7 @@ class _Watcher:
         columns = event_columns(scenario)
         names = ("action", "sent", "responded", "opted_out", "purchases")
         self._column = {name: columns.index(name) for name in names}
-        channels = [channel.name for channel in scenario.channels]
-        numbers = [channels.index(a.channel) if a.channel else -1 for a in scenario.actions]
-        self._channel = np.array(numbers)
+        self._channel = np.array(scenario.channel_of_action)
         self._reach = np.array([channel.reach for channel in scenario.channels])
         # by quantity and period: sum of weights, of values, of their squares
         self._sums = np.zeros((len(SERIES), 3, scenario.horizon))
