@@ -12,6 +12,7 @@ from nba_gym.errors import PolicyError
 from nba_gym.evaluation import learn_practice, log_campaign
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies import GreedyPractice, fit_practice
+from nba_gym.policies.kept_models import load_model
 from nba_gym.scenario.schema import Scenario
 
 
@@ -27,7 +28,10 @@ def tune_now(scenario: Scenario) -> GreedyPractice:
 
 
 def tuned_before(scenario: Scenario, path: Path) -> GreedyPractice:
-    """Greedy practice with settings out of a file; its models are learned from the campaign anew.
+    """Greedy practice with settings out of a file.
+
+    What it learned from the campaign lies beside that file, under its name with ``.npz``
+    (``nba_gym.policies.kept_models``); if there is none, it is learned anew.
 
     Args:
         scenario: The world.
@@ -36,10 +40,15 @@ def tuned_before(scenario: Scenario, path: Path) -> GreedyPractice:
 
     Raises:
         PolicyError: If the file is not of that kind, or a setting is none of practice.
+        DataError: If what was learned is of another world or campaign.
     """
     campaign, chosen = read_settings(path)
-    log = log_campaign(scenario, SPLIT.logging(campaign), SPLIT.seed)
-    model = fit_practice(log, scenario, log.feature_names)
+    models = path.with_suffix(".npz")
+    if models.exists():
+        model = load_model(models, scenario, campaign)
+    else:
+        log = log_campaign(scenario, SPLIT.logging(campaign), SPLIT.seed)
+        model = fit_practice(log, scenario, log.feature_names)
     try:
         return GreedyPractice(model, **chosen)
     except TypeError as error:

@@ -11,6 +11,7 @@ from experiments.steps import Depends, learn_propensities, practice_depends, tun
 from nba_gym.effort import Effort
 from nba_gym.errors import PolicyError
 from nba_gym.policies import GreedyPractice, PracticeModel
+from nba_gym.policies.kept_models import load_model
 from nba_gym.scenario import Scenario, load_scenario
 from nba_gym.scenario.load import preset_names
 
@@ -34,17 +35,18 @@ class Ground:
         self.scenario, self.stages, self.effort = scenario, stages, effort
         self.needs = practice_depends(scenario, sources, **vars(effort))
 
-    @cached_property  # needed more than once, and it takes less time than reading it safely
+    @cached_property
     def model(self) -> PracticeModel:
-        """What practice learned from the campaign."""
-        return learn_propensities(self.scenario, self.effort.campaign)
+        """What practice learned from the campaign; tunes if that is not done yet."""
+        file = self.file.with_suffix(".npz")
+        return load_model(file, self.scenario, self.effort.campaign)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Settings that tuning chose; tunes if that is not done yet."""
         return tune(
             self.scenario,
-            lambda: self.model,
+            lambda: learn_propensities(self.scenario, self.effort.campaign),
             self.stages,
             self.needs,
             tuning=self.effort.tuning,

@@ -23,6 +23,8 @@ from nba_gym.errors import PolicyError
 from nba_gym.evaluation import Comparison, compare, log_campaign, rollout, tune_practice
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies import GreedyPractice, NoContact, PracticeModel, fit_practice
+from nba_gym.policies.kept_models import save_model
+from nba_gym.records.features import feature_table
 from nba_gym.scenario import Scenario, load_scenario, scenario_hash
 
 PRACTICE = "greedy practice"
@@ -130,6 +132,8 @@ def tune(
         kept = {"campaign": depends["campaign"], "chosen": practice.settings, "trials": record}
         text = json.dumps(kept, indent=2)
         (folder / "practice.json").write_text(text + "\n")
+        names = [feature.name for feature, _ in feature_table(scenario)]
+        save_model(learned, folder / "practice.npz", scenario, names, depends["campaign"])
 
     folder = stages.keep("practice", depends, make)
     return json.loads((folder / "practice.json").read_text())["chosen"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -92,6 +93,18 @@ class CampaignLog(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Lessons:
+    """What a campaign teaches; the attributes are those of :class:`PracticeModel`."""
+
+    now: Propensity
+    windows: Mapping[int, Attribution]
+    volunteering: Propensity | None
+    value: Array
+    kept: Array
+    typical: float
+
+
 def fit_practice(
     log: CampaignLog,
     scenario: Scenario,
@@ -138,11 +151,10 @@ def _fit(
 ) -> PracticeModel:
     needs = np.arange(scenario.n_needs)
     speaks = spoken_to(scenario)
-    margins = np.array([need.price * need.margin for need in scenario.needs])
     bought = log.bought[:, None] & (log.needs[:, None] == needs)
     now = Attributes(scenario, feature_names, speaks)
-    value, kept = _earnings(log, speaks, margins)
-    column = feature_names.index("commitment") if scenario.contract.enabled else 0
+    value, kept = _earnings(log, speaks, _margins(scenario))
+    column = _commitment(scenario, feature_names)
 
     def credit(window: int) -> Attribution:
         later = _fit_later(log, scenario, feature_names, window, bought, speaks)
@@ -152,24 +164,48 @@ def _fit(
         leaving = _fit_leaving(log, scenario, feature_names, window, column, most)
         return Attribution(later, leaving, most)
 
-    return PracticeModel(
+    lessons = Lessons(
         now=fit_propensity(log.observations, log.actions, bought, now),
         windows={window: credit(window) for window in windows},
         volunteering=_fit_volunteering(log, scenario, feature_names),
         value=value,
-        margins=margins.astype(np.float32),
         kept=kept,
+        typical=float(log.margins[log.bought].mean()),
+    )
+    return model_of(scenario, feature_names, lessons)
+
+
+def model_of(scenario: Scenario, feature_names: list[str], lessons: Lessons) -> PracticeModel:
+    """What a campaign taught, together with what the firm knows of its own.
+
+    Args:
+        scenario: For catalogue, margins and terms of contract.
+        feature_names: Names of the observation's columns.
+        lessons: What the campaign taught.
+    """
+    return PracticeModel(
+        **vars(lessons),
+        margins=_margins(scenario).astype(np.float32),
         costs=contact_costs(scenario),
         levers=np.array([action.lever for action in scenario.actions], dtype=np.float32),
         kinds=tuple(action.kind for action in scenario.actions),
         outbound=outbound_actions(scenario),
         contacts=feature_names.index("contacts_4"),
-        bound=column,
+        bound=_commitment(scenario, feature_names),
         year=scenario.contract.recurring_margin * scenario.cycle,
-        typical=float(log.margins[log.bought].mean()),
         time_given=scenario.volunteering.value,
         situations=find_situations(scenario, feature_names),
     )
+
+
+def _margins(scenario: Scenario) -> Floats:
+    """Margin of each need at list price and spend level 1, ``(n_needs,)``."""
+    return np.array([need.price * need.margin for need in scenario.needs])
+
+
+def _commitment(scenario: Scenario, feature_names: list[str]) -> int:
+    """Column with the periods until the contract may be ended; the first where there is none."""
+    return feature_names.index("commitment") if scenario.contract.enabled else 0
 
 
 def _fit_volunteering(
