@@ -72,8 +72,9 @@ def maximise(
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         top = _minimise(mean_loss, np.log(start))
         gradient, hessian = _derivatives(mean_loss, top)
+        interior = _is_interior_minimum(gradient, hessian) and _is_held(mean_loss, top, hessian)
         estimates = np.exp(top)
-    if not _is_interior_minimum(gradient, hessian):
+    if not interior:
         pairs = zip(names, estimates, strict=True)
         values = ", ".join(f"{name}={value:.3g}" for name, value in pairs)
         raise DataError(f"{model} has no interior maximum of its likelihood here: got {values}")
@@ -116,3 +117,14 @@ def _is_interior_minimum(gradient: FloatArray, hessian: FloatArray) -> bool:
         return False
     newton_gain = 0.5 * float(gradient @ np.linalg.solve(hessian, gradient))
     return newton_gain < _SHORTFALL
+
+
+def _is_held(function: Callable[[FloatArray], float], at: FloatArray, hessian: FloatArray) -> bool:
+    """Whether the function is higher a factor of e to either side, where it is flattest.
+
+    Out on a plain that falls for ever, differences over a small step are rounding, and rounding
+    may look like a curve; over a long step the plain still falls.
+    """
+    flattest = np.linalg.eigh(hessian)[1][:, 0]
+    beside = min(function(at + flattest), function(at - flattest))
+    return beside - function(at) > _SHORTFALL

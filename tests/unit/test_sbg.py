@@ -233,3 +233,13 @@ def test_questions_out_of_range_are_refused():
         PUBLISHED.discounted_renewals(1, discount=0.0)
     with pytest.raises(DataError, match="discount must be finite, got nan at index 0"):
         PUBLISHED.discounted_renewals(1, discount=np.nan)
+
+
+def test_what_looks_like_a_top_by_rounding_alone_is_none():
+    """Far out a likelihood falls for ever, and over small steps its differences are rounding."""
+    from nba_gym.calibration.likelihood import _is_held  # pyright: ignore[reportPrivateUsage]
+
+    looks_curved = np.array([[4e-6]])
+    assert not _is_held(lambda at: float(np.exp(-at[0])), np.array([20.0]), looks_curved)
+    assert not _is_held(lambda at: float(np.exp(at[0])), np.array([-20.0]), looks_curved)
+    assert _is_held(lambda at: 2e-6 * float(at[0] ** 2), np.array([0.0]), looks_curved)
