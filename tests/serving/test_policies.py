@@ -1,12 +1,12 @@
 """Policies without torch say as a graph what they say themselves; others are told why not."""
 
 import json
-from typing import Any
 
 import numpy as np
 import pytest
 
 from nba_gym.cli.folders import Export
+from nba_gym.effort import PolicyEffort
 from nba_gym.errors import BundleError
 from nba_gym.evaluation import log_campaign
 from nba_gym.export import write_folder
@@ -106,11 +106,11 @@ def test_the_command_refuses_before_it_learns_anything(name, tmp_path, capsys):
 
 def test_the_command_exports_tuned_practice_and_says_how_it_was_made(tmp_path, capsys):
     out = tmp_path / "policy"
-    effort: dict[str, Any] = {"campaign": 300, "tuning": 50, "trials": 3}
-    Export("practice", "retail", out, **effort, set=("horizon=20",)).run()
+    effort = PolicyEffort(campaign=300, tuning=50, trials=3)
+    Export("practice", "retail", out, effort, ("horizon=20",)).run()
     assert "200,000 observations" in capsys.readouterr().out
     card = json.loads((out / "card.json").read_text())
     recipe = card["training"]["recipe"]
-    assert (effort | {"policy": "practice"}).items() <= recipe.items()
+    assert (vars(effort) | {"policy": "practice"}).items() <= recipe.items()
     assert card["parity"]["rows"] == 200_000
     Engine(out)
