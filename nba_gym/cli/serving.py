@@ -55,7 +55,7 @@ class Serve:
     queue: int = 128
     """requests that may wait; more are turned away"""
     wait_ms: float = 30.0
-    """milliseconds after which a request that still waits is turned away"""
+    """milliseconds after which a request that waits in a standing queue is turned away"""
     connections: int = 512
     """most connections at a time"""
     receive_s: float = 10.0

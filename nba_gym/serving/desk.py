@@ -28,6 +28,11 @@ from nba_gym.serving.store import Changes
 
 MOST_AT_ONCE = 64
 """Requests in a batch."""
+STANDING = 0.3
+"""Seconds that the queue must not have been empty before anyone in it is turned away.
+
+A queue that stands means more is asked than can be answered; one that a pause has left drains by
+itself (Nichols and Jacobson 2012, Controlling queue delay)."""
 TURNED_AWAY = RequestError("the service is busy; try again in a second", 503)
 STOPPED = RequestError("the service is stopping", 503)
 UNRECORDED = RequestError("the decision cannot be recorded now", 503)
@@ -84,7 +89,7 @@ class Desk:
         stateless: Callers keep the histories.
         reply: Told what has been answered, on the clerk's thread.
         longest_queue: Requests that may wait; more are turned away.
-        longest_wait: Seconds after which one that still waits is turned away.
+        longest_wait: Seconds after which one that waits in a standing queue is turned away.
 
     Attributes:
         lineup: May be replaced at any time; a batch sees one or the other.
@@ -114,6 +119,7 @@ class Desk:
         self._waiting: deque[Call] = deque()
         self._bell = threading.Event()
         self._closing = False
+        self._empty_at = 0.0
         self._thread = threading.Thread(target=self._work, name="clerk", daemon=True)
 
     def start(self) -> None:
@@ -158,6 +164,7 @@ class Desk:
         while True:
             self._bell.wait()
             self._bell.clear()
+            self._empty_at = time.monotonic()
             while self._waiting:
                 calls = self._take()
                 results: list[tuple[Call, Result]]
@@ -182,8 +189,7 @@ class Desk:
 
     def _answer(self, calls: list[Call]) -> list[tuple[Call, Result]]:
         """Answer a batch; whatever goes wrong, everybody gets an answer."""
-        oldest = time.monotonic() - self._longest_wait
-        late = [call for call in calls if call.since < oldest and not self._closing]
+        late = self._late(calls)
         batch = _Batch(results=[(call, TURNED_AWAY) for call in late])
         rest = [call for call in calls if call not in late]
         try:
@@ -195,6 +201,13 @@ class Desk:
             unrecorded = RequestError(f"{UNRECORDED}: {_kind(error)}", 503)
             return [(call, TURNED_AWAY if call in late else unrecorded) for call in calls]
         return batch.results
+
+    def _late(self, calls: list[Call]) -> list[Call]:
+        """Who has waited too long in a queue that stands; a stop answers everybody."""
+        now = time.monotonic()
+        if self._closing or now - self._empty_at < STANDING:
+            return []
+        return [call for call in calls if now - call.since > self._longest_wait]
 
     def _record(self, batch: _Batch) -> None:
         """Force the batch onto the disk; only then is it remembered and answered."""

@@ -38,7 +38,7 @@ class Setup:
         stateless: Callers keep the histories.
         policies: Folder from which policies may be swapped in, or None.
         longest_queue: Requests that may wait.
-        longest_wait: Seconds after which one that still waits is turned away.
+        longest_wait: Seconds after which one that waits in a standing queue is turned away.
         seed: Seed of exploration; drawn by the system by default.
     """
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import shutil
 import sys
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,14 +109,17 @@ class _Connection(asyncio.Protocol):
 class _Load:
     """The load of one stretch.
 
+    Connections take turns, the one that has rested longest first: a service may close what has
+    said nothing for a while.
+
     Args:
-        request: Makes the bytes of the n-th request.
+        requests: What is sent, one after the other and then from the start again.
         keep_ids: Note the decisions acknowledged.
     """
 
-    def __init__(self, measured: Measured, request: Callable[[int], bytes], keep_ids: bool) -> None:
-        self.measured, self.request, self.keep_ids = measured, request, keep_ids
-        self.free: list[_Connection] = []
+    def __init__(self, measured: Measured, requests: Sequence[bytes], keep_ids: bool) -> None:
+        self.measured, self.requests, self.keep_ids = measured, requests, keep_ids
+        self.free: deque[_Connection] = deque()
         self.waiting: deque[tuple[float, bytes]] = deque()
         self.open = 0
         self.stopping = False
@@ -141,9 +146,9 @@ class _Load:
             self.measured.statuses[0] += 1
 
     def offer(self, due: float, number: int) -> None:
-        request = self.request(number)
+        request = self.requests[number % len(self.requests)]
         if self.free:
-            self.free.pop().send(due, request)
+            self.free.popleft().send(due, request)
         else:
             self.waiting.append((due, request))
 
@@ -173,13 +178,29 @@ async def _run(port: int, load: _Load, rate: float, seconds: float, connections:
         await asyncio.sleep(0.0003)
     load.measured.seconds = time.perf_counter() - begun
     until = time.perf_counter() + LONGEST
-    while sum(load.measured.statuses.values()) < number and time.perf_counter() < until:
+    while load.measured.statuses.total() < number and time.perf_counter() < until:
         if not load.open:
             break
         await asyncio.sleep(0.01)
-    load.measured.statuses[1] += max(0, number - sum(load.measured.statuses.values()))
+    load.measured.statuses[1] += max(0, number - load.measured.statuses.total())
     for connection in load.free:
         connection.transport.close()
+
+
+@contextmanager
+def _undisturbed() -> Generator[None]:
+    """No search for garbage meanwhile: its pauses would be this program's, not the service's."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _written(request: Callable[[int], bytes], most: int) -> list[bytes]:
+    """Requests written out beforehand, so that the stretch itself only sends them."""
+    return [request(number) for number in range(min(most, 100_000))]
 
 
 def offer(
@@ -199,11 +220,12 @@ def offer(
         seconds: For how long.
         connections: Connections they share.
         keep_ids: Note the decisions acknowledged.
-        request: Makes the bytes of the n-th request.
+        request: Makes the bytes of the n-th request, the same again after 100,000.
     """
     measured = Measured(rate)
-    load = _Load(measured, request, keep_ids)
-    uvloop.run(_run(port, load, rate, seconds, connections))
+    load = _Load(measured, _written(request, max(1, int(rate * seconds))), keep_ids)
+    with _undisturbed():
+        uvloop.run(_run(port, load, rate, seconds, connections))
     return measured
 
 
@@ -212,6 +234,7 @@ def capacity(
 ) -> float:
     """Answers a second when a few connections never pause: each asks again at once."""
     measured = Measured(0.0)
+    written = _written(request, 20_000)
     begun = time.perf_counter()
 
     async def run() -> None:
@@ -220,17 +243,18 @@ def capacity(
         class Closed(_Load):
             def free_up(self, connection: _Connection) -> None:
                 if time.perf_counter() - begun < seconds:
-                    number = sum(measured.statuses.values())
-                    connection.send(time.perf_counter(), request(number))
+                    number = measured.statuses.total() % len(written)
+                    connection.send(time.perf_counter(), written[number])
                 else:
                     connection.transport.close()
 
-        load = Closed(measured, request, False)
+        load = Closed(measured, written, False)
         for _ in range(n):
             await loop.create_connection(lambda: _Connection(load), "127.0.0.1", port)
         await asyncio.sleep(seconds + 0.2)
 
-    uvloop.run(run())
+    with _undisturbed():
+        uvloop.run(run())
     return measured.statuses[200] / seconds
 
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from base64 import b64decode
 
 import numpy as np
@@ -13,6 +14,7 @@ from nba_gym.evaluation import record_journeys
 from nba_gym.policies import UniformRandom
 from nba_gym.replay import replay
 from nba_gym.serving.chain import read_chain, segments_of, verify
+from nba_gym.serving.desk import TURNED_AWAY
 from nba_gym.serving.exporting import export_log
 from tests.serving.processes import wait_for
 from tests.serving.services import WAIT, Bench, question
@@ -259,6 +261,26 @@ def test_who_would_wait_too_long_is_turned_away_at_once(bench, monkeypatch):
     gate.set()
     assert error.value.status == 503
     assert all(json.loads(each.result(WAIT))["decision"] for each in taken)
+
+
+@pytest.mark.parametrize(("standing", "answered"), [(20.0, 4), (0.0, 0)])
+def test_who_has_waited_too_long_is_turned_away_only_where_the_queue_stands(
+    standing, answered, bench, monkeypatch
+):
+    gate = threading.Event()
+    append = bench.log.append
+    monkeypatch.setattr(bench.log, "append", lambda items: gate.wait(20) and append(items))
+    monkeypatch.setattr("nba_gym.serving.desk.STANDING", standing)
+    monkeypatch.setattr(bench.desk, "_longest_wait", 0.01)
+    first = bench.ask_later(question(bench.reader, customer="first"))
+    assert wait_for(lambda: bench.desk.queue == 0)
+    others = [bench.ask_later(question(bench.reader, customer=f"c-{i}")) for i in range(4)]
+    time.sleep(0.05)
+    gate.set()
+    assert json.loads(first.result(WAIT))["decision"]
+    errors = [error for each in others if (error := each.exception(WAIT)) is not None]
+    assert len(errors) == 4 - answered
+    assert all(str(error) == str(TURNED_AWAY) for error in errors)
 
 
 def test_whoever_waits_when_the_service_stops_is_answered(tmp_path, retail, lineup):
