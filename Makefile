@@ -1,6 +1,6 @@
 # Everything a person does here is one of these targets; `make` alone lists them.
 # Options: PYTHON=python3.13 (which interpreter makes .venv), ARGS='...' (passed on by run, bench,
-# study, tune, curves, wins, kills, mutants), PYTEST_ARGS='...' (passed on by test), JOBS=4 (test
+# run-study, tune, curves, wins, kills, mutants), PYTEST_ARGS='...' (passed on by test), JOBS=4 (test
 # processes).
 
 PYTHON ?= python3
@@ -26,7 +26,7 @@ PYTEST_OUTPUT := -q
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-ray check format bench bench-learning bench-bulk bench-studies run-study study tune curves wins kills notebooks serve-others mutants serve-bench serve-fuzz serve-chaos serve-consent clean
+.PHONY: help install run test test-ray check format bench bench-learning bench-bulk bench-studies run-study tune curves wins kills notebooks serve-others mutants serve-bench serve-fuzz serve-chaos serve-consent clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,9 +83,6 @@ bench-studies: $(INSTALLED) ## Measure how well a study uses two cores
 
 run-study: $(INSTALLED) ## Run a study of experiments/studies: ARGS='greedy_vs_rl --smoke'
 	$(BIN)/python -m experiments.run $(ARGS)
-
-study: $(INSTALLED) ## Compare agents with practice in every world, over training seeds (30 minutes)
-	$(BIN)/python -m experiments.study $(ARGS)
 
 tune: $(INSTALLED) ## Tune a recipe or a baseline: ARGS='retail --seconds 3600 --workers 2'
 	$(BIN)/python -m agents.tune $(ARGS)

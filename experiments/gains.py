@@ -1,11 +1,12 @@
 """Gains of trained agents over tuned practice, for the cards: ``python -m experiments.gains``.
 
-Reads what ``make study`` wrote and renews ``docs/scenarios/gains.json``, world by world.
+Reads what ``make wins`` wrote and renews ``docs/scenarios/gains.json``, world by world.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,67 +14,50 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from agents.files import whole_file
 from agents.train import run_main
 from experiments.console import say
-from experiments.steps import PRACTICE
+from experiments.pages import as_json, write_text
 from nba_gym.errors import DataError
-from nba_gym.statistics import seed_interval
-
-AGENT = "agent from practice"
+from nba_gym.statistics import Interval, seed_interval
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Write the gains that studies measured beside the cards of the scenarios."""
+    """Write the gains that were measured beside the cards of the scenarios."""
 
-    studies: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """files study.json; where two hold a world, the later one counts"""
+    wins: Annotated[tuple[Path, ...], tyro.conf.Positional] = (Path("docs/wins.json"),)
+    """files wins.json; where two hold a world, the later one counts"""
     out: Path = Path("docs/scenarios/gains.json")
-    """file to renew; worlds that no study holds stay as they are"""
+    """file to renew; worlds that none of them holds stay as they are"""
 
 
 def main(arguments: Arguments) -> None:
     """Renew the file and say what is in it."""
     known = json.loads(arguments.out.read_text()) if arguments.out.is_file() else {}
-    for path in arguments.studies:
+    for path in arguments.wins:
         if not path.is_file():
-            raise DataError(f"studies must be files that make study wrote, got {str(path)!r}")
-        known |= gains(json.loads(path.read_text()))
-    with whole_file(arguments.out) as draft:
-        draft.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
-    for world, gain in known.items():
-        low, high, seeds = gain["low"], gain["high"], gain["seeds"]
-        say(f"{world:<12} {gain['mean']:+.2%} [{low:+.2%}, {high:+.2%}], {seeds} training seeds")
+            raise DataError(f"wins must be files that make wins wrote, got {str(path)!r}")
+        worlds = json.loads(path.read_text())["worlds"]
+        known |= {world["scenario"]: gain(world) for world in worlds}
+    write_text(arguments.out, as_json(known))
+    for world, found in known.items():
+        low, high, seeds = found["low"], found["high"], found["seeds"]
+        say(f"{world:<12} {found['mean']:+.2%} [{low:+.2%}, {high:+.2%}], {seeds} training seeds")
     say(f"wrote {arguments.out}")
 
 
-def gains(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Gains of agents that began where practice is, as shares of practice's value, by world.
+def gain(world: Mapping[str, Any]) -> dict[str, float]:
+    """The gain of agents in one world as a share of practice's value, with its 95 % interval.
 
-    Of one training seed the 95 % interval is that over customers; of several it is Student's over
-    the seeds.
+    Of one training seed the interval is that over customers; of several it is Student's over the
+    seeds.
     """
-    found: dict[str, dict[str, float]] = {}
-    for world in dict.fromkeys(row["world"] for row in rows):
-        here = {row["policy"]: row for row in rows if row["world"] == world}
-        agents = [row for name, row in here.items() if name.startswith(AGENT)]
-        if not agents or PRACTICE not in here:
-            continue
-        level = abs(here[PRACTICE]["value"])
-        shares = np.array([row["difference"] / level for row in agents])
-        if len(shares) > 1:
-            mean, low, high = seed_interval(shares)
-        else:
-            mean = float(shares[0])
-            low, high = (agents[0][f"difference_{end}"] / level for end in ("low", "high"))
-        found[world] = {
-            "mean": round(mean, 5),
-            "low": round(low, 5),
-            "high": round(high, 5),
-            "seeds": len(shares),
-        }
-    return found
+    level = abs(world["practice"]["value"])
+    shares = np.array([seed["gain"] for seed in world["seeds"]]) / level
+    several = len(shares) > 1
+    found = seed_interval(shares[:, 0]) if several else Interval(*shares[0])
+    ends = {"mean": found.mean, "low": found.low, "high": found.high}
+    return {name: round(float(x), 5) for name, x in ends.items()} | {"seeds": len(shares)}
 
 
 if __name__ == "__main__":

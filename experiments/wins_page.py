@@ -19,13 +19,12 @@ How many training seeds beat tuned greedy practice, and how soon. Each seed is a
 earns more than tuned practice on held-out customers that nothing else looks at: the 95 % interval
 over customers of the paired difference lies above 0.
 
-**Inside the time**: the interpreter and all imports, reading compiled code from the cache, the
-random campaign and the models of practice learned from it (if the recipe imitates practice),
-imitation, learning, watching held-out customers to choose what is kept, and writing curve and
-weights.
-**Not inside**: choosing the settings of practice (tuned once for a scenario, and given to the
-training as a file), compiling (the first training after a change of sources or versions takes about
-20 s more), exporting a policy folder, and the comparison."""
+**Inside the time**: the interpreter and all imports, reading compiled code from the cache, reading
+tuned practice (if the recipe imitates it), imitation, learning, watching held-out customers to
+choose what is kept, and writing curve and weights.
+**Not inside**: practice itself (its random campaign, its models and its settings, learned and tuned
+once for a scenario and given to the training as files), compiling (the first training after a
+change of sources or versions takes about 20 s more), exporting a policy folder, comparing."""
 
 
 def page(about: Mapping[str, Any]) -> str:
