@@ -16,7 +16,6 @@ from agents.recipe import Recipe, load_recipe
 from agents.weights import load_policy
 from experiments.ground import Ground
 from experiments.processes import Processes
-from nba_gym.errors import PolicyError
 from nba_gym.evaluation import rollout
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.scenario import Scenario
@@ -34,7 +33,6 @@ class Training:
         recipe: Name or file of the recipe.
         seed: Seed of training.
         steps: Transitions to learn from, instead of the recipe's.
-        everything: Whether the agent is privileged.
         threads: Threads of torch.
     """
 
@@ -42,13 +40,12 @@ class Training:
     recipe: str
     seed: int
     steps: int | None = None
-    everything: bool = False
     threads: int = 1
 
     @property
     def kind(self) -> str:
         """What is trained, whatever the seed."""
-        return Path(self.recipe).stem + ("-everything" if self.everything else "")
+        return Path(self.recipe).stem
 
     @property
     def name(self) -> str:
@@ -59,21 +56,14 @@ class Training:
         """The recipe in its world.
 
         Raises:
-            PolicyError: If there is none, or a privileged agent is to imitate.
+            PolicyError: If there is none.
         """
-        recipe = load_recipe(scenario.name, self.recipe).with_changes(steps=self.steps)
-        if self.everything and recipe.imitate > 0.0:
-            raise PolicyError(
-                "recipe must be one without imitation for a privileged agent, "
-                f"got {self.recipe!r}; take maskable_ppo_from_scratch"
-            )
-        return recipe
+        return load_recipe(scenario.name, self.recipe).with_changes(steps=self.steps)
 
     def needs(self, ground: Ground) -> dict[str, Any]:
         """Everything that its outcome depends on; practice only if it is imitated."""
         recipe = self.load(ground.scenario)
-        own = {"recipe": recipe.as_dict(), "seed": self.seed, "everything": self.everything}
-        own |= {"torch_threads": self.threads}
+        own = {"recipe": recipe.as_dict(), "seed": self.seed, "torch_threads": self.threads}
         if recipe.imitate > 0.0:
             return ground.needs | own
         return {key: ground.needs[key] for key in _ALWAYS} | own
@@ -84,7 +74,6 @@ class Training:
         command += ["--seed", str(self.seed), "--threads", str(self.threads), "--out", str(out)]
         command += ["--practice", str(practice), "--no-export"]
         command += [] if self.steps is None else ["--steps", str(self.steps)]
-        command += ["--everything"] if self.everything else []
         return command + (["--resume"] if resume else [])
 
 

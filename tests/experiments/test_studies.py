@@ -16,13 +16,15 @@ import pytest
 
 pytest.importorskip("sb3_contrib")
 
+from agents.weights import load_policy
 from experiments import run as command
 from experiments import stages
 from experiments.engine.engines import FailedError
 from experiments.engine.load import find_study, load_study, study_names
 from experiments.engine.local import LocalEngine
 from experiments.engine.plan import Task, plan
-from experiments.engine.schedule import Progress, Store, run_plan, to_do
+from experiments.engine.schedule import MADE, Progress, Store, run_plan, to_do
+from experiments.engine.work import WEIGHTS
 from experiments.processes import ROOT
 from nba_gym.errors import DataError, NbaGymError
 from nba_gym.evaluation.results import load_results
@@ -90,6 +92,15 @@ def test_a_study_runs_every_kind_of_variation(finished):
     assert value["new_offers", "wait"] == value["as_it_is", "wait"]
     left = {(told["variation"], told["why"]) for told in made.left_out}
     assert ("not_here", "'one need wakes another' is off in control") in left
+
+
+def test_only_an_agent_that_is_to_see_everything_does(finished):
+    made, folder, _ = finished
+    seen: dict[str, str] = {}
+    for agent in ("ppo", "twin"):
+        [trained] = made.tasks[f"control--as_it_is--{agent}--0"].needs
+        seen[agent] = load_policy(folder / MADE / trained / WEIGHTS).observe
+    assert seen == {"ppo": "records", "twin": "everything"}
 
 
 def test_what_is_met_unprepared_is_not_learned_again(finished):
