@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from sb3_contrib import RecurrentPPO
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from agents.lean import LeanPPO
@@ -112,6 +113,8 @@ def build(
         "device": "cpu",
     }
     model = BUILDERS[recipe.algorithm](Workplace(recipe, envs, n_seen, common))
+    if tensorboard is None:  # SB3 would make a folder for it in that of the system
+        model.set_logger(Logger(folder=None, output_formats=[]))
     # a world of its own: after the model is built, which gives the customers its own seed
     envs.seed(SPLIT.training_seed(seed))
     return Learner(model, raw, envs)

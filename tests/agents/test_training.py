@@ -74,8 +74,12 @@ def folder(trained, tmp_path_factory):
     return where
 
 
-def test_training_is_the_same_to_the_bit_for_the_same_seed(trained):
+def test_training_is_the_same_to_the_bit_for_the_same_seed_and_leaves_nothing(
+    trained, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     again = train(SCENARIO, RECIPE, watch_customers=50, watch_every=1, quiet=True)
+    assert list(tmp_path.iterdir()) == []
     ours, theirs = (list(one.policy.scores.parameters()) for one in (trained, again))
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
     assert [p.value for p in trained.curve] == [p.value for p in again.curve]

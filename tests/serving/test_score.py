@@ -64,6 +64,37 @@ def test_rows_in_any_order_and_customers_of_any_age(engine, log, tmp_path):
     check(pl.read_parquet(out), engine, *seen)
 
 
+def test_a_file_gets_the_answers_of_the_service(bench, policy, tmp_path):
+    world, n = bench.scenario, 60
+    write_log(record_journeys(UniformRandom(), world, n, 5), world, tmp_path)
+    lived = np.random.default_rng(2).integers(0, 40, n)
+    consents = np.random.default_rng(3).random((n, len(bench.reader.outbound))) < 0.5
+    events = pl.read_parquet(tmp_path / "events.parquet").filter(
+        pl.col("period") < pl.col("customer").cast(pl.Int64).replace_strict(dict(enumerate(lived)))
+    )
+    events.write_parquet(tmp_path / "lived.parquet")
+    people = pl.read_parquet(tmp_path / "births.parquet")
+    said = {f"consent.{name}": consents[:, i] for i, name in enumerate(bench.reader.outbound)}
+    people.with_columns(**{k: pl.Series(x.astype(int)) for k, x in said.items()}).write_parquet(
+        tmp_path / "people.parquet"
+    )
+    out = tmp_path / "out.parquet"
+    files = tmp_path / "people.parquet", out
+    assert score_file(Engine(policy), *files, events=tmp_path / "lived.parquet", top=1_000) == n
+    births = {name: people[f"start_{name}"] for name in bench.reader.birth_ranges}
+    for i, scored in enumerate(pl.read_parquet(out).to_dicts()):
+        rows = events.filter(pl.col("customer").cast(pl.Int64) == i).sort("period")
+        told = bench.decide(
+            customer=f"c-{i}",
+            consent=dict(zip(bench.reader.outbound, consents[i].tolist(), strict=True)),
+            events=rows.select(bench.reader.records.columns).to_dicts(),
+            birth={name: births[name][i] for name in births},
+        )
+        assert (told["action"], told["period"]) == (scored["action"], lived[i])
+        assert [each["action"] for each in told["ranked"]] == scored["ranked"]
+        assert (told["ranked"][0]["score"], told["value"]) == (scored["score"], scored["value"])
+
+
 def test_features_and_masks_may_be_given_instead(engine, written, tmp_path):
     columns = {"customer": [f"c{i}" for i in range(100)]}
     columns |= {name: written.observations[:100, i] for i, name in enumerate(engine.features)}
