@@ -144,17 +144,17 @@ def _clipped(at: Workplace) -> dict[str, Any]:
 def _lean(at: Workplace) -> dict[str, Any]:
     """What belongs to the lean loop."""
     recipe = cast(A2CRecipe, at.recipe)
-    sides = {"seen": at.seen, "actor": recipe.network, "critic": recipe.critic}
-    return {"luck": np.random.default_rng([at.common["seed"], 1]), "policy_kwargs": sides}
-
-
-def _maskable_ppo(at: Workplace) -> Any:
-    recipe = cast(MaskablePPORecipe, at.recipe)
     if recipe.customers % recipe.siblings:
         raise PolicyError(
             f"siblings must divide customers, got {recipe.siblings} of {recipe.customers}"
         )
-    own: dict[str, Any] = _clipped(at) | _lean(at) | {"siblings": recipe.siblings}
+    sides = {"seen": at.seen, "actor": recipe.network, "critic": recipe.critic}
+    luck = np.random.default_rng([at.common["seed"], 1])
+    return {"luck": luck, "policy_kwargs": sides, "siblings": recipe.siblings}
+
+
+def _maskable_ppo(at: Workplace) -> Any:
+    own: dict[str, Any] = _clipped(at) | _lean(at)
     return LeanPPO(TwoSidedPolicy, at.envs, **own)
 
 

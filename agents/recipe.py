@@ -73,6 +73,14 @@ class FromRollouts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lean(FromRollouts):
+    """What learners of the lean loop are told besides."""
+
+    privileged_critic: bool = _in(0)
+    siblings: int = _in(1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class FromReplay:
     """What learners are told that keep what they tried, at times at random, to learn from it."""
 
@@ -88,23 +96,21 @@ class FromReplay:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskablePPORecipe(FromRollouts, Recipe):
+class MaskablePPORecipe(Lean, Recipe):
     """Settings of MaskablePPO on the native batch."""
 
     algorithm = "maskable_ppo"
     batch_size: int = _in(1)
     epochs: int = _in(1)
     clip_range: float = _in(0)
-    privileged_critic: bool = _in(0)  # pyright: ignore[reportIncompatibleVariableOverride]
     imitate: float = _in(0)  # pyright: ignore[reportIncompatibleVariableOverride]
     doubt: float = _in(0, 1)  # pyright: ignore[reportIncompatibleVariableOverride]
     critic_alone: float = _in(0)  # pyright: ignore[reportIncompatibleVariableOverride]
-    siblings: int = _in(1)
     history: int = _in(1)  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 @dataclass(frozen=True, kw_only=True)
-class A2CRecipe(FromRollouts, Recipe):
+class A2CRecipe(Lean, Recipe):
     """Settings of A2C with masks: one step on the whole rollout, nothing clipped."""
 
     algorithm = "a2c"

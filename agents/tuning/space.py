@@ -50,6 +50,7 @@ Space = Mapping[str, Span | Choice]
 _NETWORKS = Choice(((32, 32), (64,), (64, 64), (128,), (128, 128)))
 _CRITICS = Choice(((64, 64), (128, 128), (256, 256)))
 _AVERAGING = Choice((0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99))
+_SIBLINGS = Choice((1, 2, 4, 8))
 _ENTROPY = Choice((0.0, 0.0003, 0.001, 0.003, 0.01, 0.02, 0.04))
 _ON_POLICY: Space = {
     "learning_rate": Span(2e-4, 1e-2),
@@ -90,10 +91,10 @@ SPACES: Mapping[str, Space] = {
         "imitate": Span(0.05, 1.0),
         "doubt": Span(0.1, 0.8, even=True),
         "critic_alone": Span(0.02, 0.5),
-        "siblings": Choice((1, 2, 4, 8)),
+        "siblings": _SIBLINGS,
         "history": Choice((2, 3, 4, 6, 8)),
     },
-    "a2c": {**_ON_POLICY, "rollout_periods": Choice((4, 8, 13, 26))},
+    "a2c": {**_ON_POLICY, "rollout_periods": Choice((4, 8, 13, 26)), "siblings": _SIBLINGS},
     "recurrent_ppo": {
         **_ON_POLICY,
         **_PPO,
