@@ -52,8 +52,8 @@ class Serve:
     """requests a second with each key; 0 for no limit"""
     burst: float = 100.0
     """requests at once with each key"""
-    queue: int = 128
-    """requests that may wait; more are turned away"""
+    queue: int = 48
+    """requests that may be under way; more decisions are turned away"""
     wait_ms: float = 30.0
     """milliseconds after which a request that waits in a standing queue is turned away"""
     connections: int = 512
@@ -79,7 +79,9 @@ class Serve:
             hosts=self.hosts,
             rate=self.rate,
             burst=self.burst,
-            limits=Limits(connections=self.connections, receive_s=self.receive_s),
+            limits=Limits(
+                connections=self.connections, requests=self.queue, receive_s=self.receive_s
+            ),
             inference=self.inference,
         )
         serving.check()

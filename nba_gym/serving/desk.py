@@ -105,7 +105,7 @@ class Desk:
         reply: Reply,
         *,
         stateless: bool = False,
-        longest_queue: int = 128,
+        longest_queue: int = 48,
         longest_wait: float = 0.03,
     ) -> None:
         self.decider = decider

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import sys
 from collections.abc import Callable
@@ -146,6 +147,9 @@ def serve(service: Service, serving: Serving, ready: Callable[[int], None] | Non
 
     def begun(port: int) -> None:
         hosts.update(_hosts(serving, port))
+        # what is loaded by now stays: no search for garbage need ever look at it again
+        gc.collect()
+        gc.freeze()
         tell("listening", host=serving.host, port=port)
         if ready is not None:
             ready(port)

@@ -46,7 +46,7 @@ class Setup:
     store: str = ""
     stateless: bool = False
     policies: Path | None = None
-    longest_queue: int = 128
+    longest_queue: int = 48
     longest_wait: float = 0.03
     seed: int | None = None
 

@@ -41,6 +41,7 @@ class Limits:
         header_bytes: Largest request line and header together.
         headers: Most fields of a header.
         connections: Most connections at a time.
+        requests: Most requests that are being answered at a time; more decisions are turned away.
         receive_s: Seconds within which a request must have arrived, once it has begun, and a
             connection must have begun its first; seconds also within which an answer is read.
         idle_s: Seconds for which a connection may do nothing between requests.
@@ -50,6 +51,7 @@ class Limits:
     header_bytes: int = 16 * 1024
     headers: int = 64
     connections: int = 512
+    requests: int = 48
     receive_s: float = 10.0
     idle_s: float = 60.0
 
@@ -64,6 +66,8 @@ class Guarded(HttpToolsProtocol):
     """Whether connections end with the next answer."""
     turned_away: Callable[[int], None]
     """Told the status of what is turned away here."""
+    receiving: set[Guarded]
+    """Connections whose request has begun to be answered before all of it is there."""
     cycle: RequestResponseCycle | None  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(
@@ -132,12 +136,13 @@ class Guarded(HttpToolsProtocol):
             self._refuse(431)
         elif self._announced() > self.limits.body_bytes:
             self._refuse(413)
-        elif self.url == b"/v1/decide" and self.full() and self._may_answer_now():
+        elif self.url == b"/v1/decide" and self._is_busy() and self._may_answer_now():
             self._skipping = True
             self.transport.write(_SHED)
             self.turned_away(503)
         elif not self.transport.is_closing():
             super().on_headers_complete()
+            self.receiving.add(self)
             self._begun()
 
     def on_body(self, body: bytes) -> None:
@@ -152,6 +157,7 @@ class Guarded(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is there."""
+        self.receiving.discard(self)
         self._since, self._in_header, self._header_bytes = None, True, 0
         self._idle_since = self.loop.time()
         if not self._skipping and not self.transport.is_closing():
@@ -173,6 +179,7 @@ class Guarded(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has gone; whatever is still answered must not be written to it."""
+        self.receiving.discard(self)
         for cycle in self._cycles:
             cycle.disconnected = True
             cycle.message_event.set()
@@ -186,6 +193,16 @@ class Guarded(HttpToolsProtocol):
             self._cycles.append(cycle)
             if self.stopping():
                 cycle.keep_alive = False
+
+    def _is_busy(self) -> bool:
+        """Whether one more decision would wait too long.
+
+        All requests under way count, not only those that have come to the desk: where many arrive
+        at once, most of the wait is for the application in front of it. Whoever takes their time
+        over a body keeps nobody out.
+        """
+        under_way = len(self.tasks) - len(self.receiving)
+        return under_way >= self.limits.requests or self.full()
 
     def _may_answer_now(self) -> bool:
         """Whether no earlier request on the connection still waits for its answer."""
@@ -227,7 +244,8 @@ def guarded(
         stopping: Whether connections end with the next answer.
         turned_away: Told the status of what is turned away before it reaches the application.
     """
-    own = {
+    own: dict[str, Any] = {
+        "receiving": set[Guarded](),
         "limits": limits,
         "full": staticmethod(full),
         "stopping": staticmethod(stopping),

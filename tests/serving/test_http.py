@@ -268,6 +268,51 @@ def test_too_many_connections_are_turned_away_and_the_others_served(tmp_path, po
         assert server.call("POST", "/admin/v1/roll-back", {})[0] == 403  # nobody is the boss
 
 
+def test_one_decision_more_than_may_be_under_way_is_turned_away(tmp_path, policy, keys):
+    shutil.copytree(policy, tmp_path / "policies" / "same")
+    options = ["--policies", str(tmp_path / "policies"), "--keys", str(keys[0]), "--queue", "1"]
+    shop, boss = keys[1]["shop"], keys[1]["boss"]
+    with Server(policy, tmp_path / "data", *options) as server:
+
+        def ask():
+            return server.call("POST", "/v1/decide", ASK, authorization=shop)
+
+        assert ask()[0] == 200
+        swapped: list[int] = []
+
+        def swap():  # under way for as long as the folder is verified
+            told = server.call("POST", "/admin/v1/swap", {"policy": "same"}, authorization=boss)
+            swapped.append(told[0])
+
+        working = threading.Thread(target=swap)
+        working.start()
+        answers = []
+        while working.is_alive():
+            answers.append(ask())
+        working.join()
+        assert swapped == [200]
+        refused = [(told, head) for status, told, head in answers if status == 503]
+        assert refused
+        assert all(told["error"].startswith("the service is busy") for told, _ in refused)
+        assert all(head["retry-after"] == "1" for _, head in refused)
+        assert ask()[0] == 200
+
+
+def test_whoever_takes_their_time_over_a_body_keeps_nobody_out(tmp_path, policy):
+    head = (
+        b"POST /v1/decide HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 50\r\n\r\n{"
+    )
+    with Server(policy, tmp_path, "--queue", "1") as server:
+        slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(3)]
+        for each in slow:
+            each.sendall(head)
+        time.sleep(0.3)
+        assert [server.call("POST", "/v1/decide", ASK)[0] for _ in range(3)] == [200] * 3
+        for each in slow:
+            each.close()
+
+
 def test_told_to_stop_it_answers_what_is_on_its_way_and_all_of_it_is_on_record(tmp_path, policy):
     answered: list[str] = []
     lost: list[str] = []
