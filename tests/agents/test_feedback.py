@@ -72,7 +72,7 @@ def test_a_flat_curve_stops_training_after_as_many_looks_as_one_is_patient():
 
 def test_a_rising_curve_is_waited_for():
     recipe = small("maskable_ppo_history").with_changes(
-        steps=65_536, epochs=4, learning_rate=3e-3, watch_every=8, history=1
+        steps=65_536, epochs=4, learning_rate=1e-3, watch_every=8, history=1
     )
     patient = train(SCENARIO, recipe, watch_customers=400, quiet=True, patience=3)
     assert patient.curve[-1].steps > 65_000

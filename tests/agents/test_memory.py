@@ -72,7 +72,8 @@ def test_a_policy_that_remembers_chooses_as_the_model_over_whole_journeys(name):
     ended = 0
     for period in range(2 * world.horizon):
         masks = raw.action_masks()
-        chances = policy.probabilities_of(raw.population.out.observations.copy(), masks)
+        records = raw.population.out.observations[:, : policy.n_features]
+        chances = policy.probabilities_of(records.copy(), masks)
         if name == "recurrent_ppo":
             state = memory or tuple(torch.zeros(1, 40, 32) for _ in range(2))
             with torch.no_grad():

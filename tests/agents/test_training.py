@@ -39,7 +39,8 @@ from nba_gym.serving import Engine
 SCENARIO = load_scenario("control")
 N_RECORDS = len(feature_table(SCENARIO))
 SMALL = {"steps": 8_192, "customers": 128, "batch_size": 512}
-RECIPE = load_recipe("control", "maskable_ppo_from_scratch").with_changes(**SMALL)
+ALONE = {"privileged_critic": False, "siblings": 1}
+RECIPE = load_recipe("control", "maskable_ppo_from_scratch").with_changes(**SMALL, **ALONE)
 WITH_TEACHER = load_recipe("control").with_changes(**SMALL, imitate=8.0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -201,9 +200,12 @@ def test_another_study_is_refused_by_what_differs(change, message, tmp_path, mon
 
 @pytest.fixture
 def mine(tmp_path) -> Path:
-    """A recipe of one's own."""
+    """A recipe of one's own, whose learning rate is not the best of ``Trainings``."""
     path = tmp_path / "mine.toml"
-    shutil.copy(FOLDER / "maskable_ppo_from_scratch.toml", path)
+    text = (FOLDER / "maskable_ppo_from_scratch.toml").read_text()
+    slower = text.replace("learning_rate = 3e-3", "learning_rate = 1e-3")
+    assert slower != text
+    path.write_text(slower)
     return path
 
 

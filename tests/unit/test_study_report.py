@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -100,8 +101,22 @@ def test_every_contender_but_the_baseline_has_its_interval_in_every_world(folder
 
 
 def test_gains_are_drawn_for_fair_contenders_only(scenes):
-    legend = [name for _, name in gains_figure(scenes).legend]
-    assert legend == ["good_<agent>", "poor_agent"]
+    figure = gains_figure(scenes)
+    assert figure is not None
+    assert [name for _, name in figure.legend] == ["good_<agent>", "poor_agent"]
+
+
+def test_where_nobody_is_fair_gains_are_drawn_for_everybody(scenes):
+    """A study of privileged agents beside the optimum has nobody else."""
+
+    def unfair(scene, answers):
+        roles = replace(scene.cast.roles, privileged=frozenset(scene.cast.ranking))
+        return replace(scene, cast=replace(scene.cast, roles=roles), answers=answers)
+
+    figure = gains_figure([unfair(scene, scene.answers) for scene in scenes])
+    assert figure is not None
+    assert {name for _, name in figure.legend} == set(scenes[0].answers)
+    assert gains_figure([unfair(scene, {}) for scene in scenes]) is None
 
 
 def test_variations_of_a_world_are_shown_beside_each_other(tmp_path):

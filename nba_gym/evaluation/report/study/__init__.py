@@ -66,12 +66,8 @@ def write_study_report(folder: str | Path, *, pictures: bool = True) -> Path:
 def common_figures(results: Results, scenes: Sequence[Scene]) -> list[Figure]:
     """Figures over all worlds."""
     first = [scene for scene in scenes if scene.variation == scenes[0].variation]
-    profiles = profile_figure(results, scenes)
-    return [
-        gains_figure(first),
-        *([profiles] if profiles else []),
-        *sensitivity_figures(scenes),
-    ]
+    found = [gains_figure(first), profile_figure(results, scenes), *sensitivity_figures(scenes)]
+    return [figure for figure in found if figure is not None]
 
 
 def scene_figures(results: Results, scene: Scene) -> list[Figure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,26 +26,41 @@ def first_variation(scenes: Sequence[Scene]) -> str:
     return scenes[0].variation
 
 
-def gains_figure(scenes: Sequence[Scene], key: str = "gains") -> Figure:
-    """The gain of every fair contender in every scene, in per cent of the baseline's value."""
+def _shown(scenes: Sequence[Scene]) -> list[list[str]]:
+    """Who is drawn in each scene: fair contenders, or everybody where nobody is fair anywhere."""
+    answered: list[list[str]] = []
+    fair: list[list[str]] = []
+    for scene in scenes:
+        hidden = scene.cast.roles.privileged | scene.cast.roles.idle
+        answered.append([n for n in scene.cast.ranking if n in scene.answers])
+        fair.append([n for n in answered[-1] if n not in hidden])
+    return fair if any(fair) else answered
+
+
+def gains_figure(scenes: Sequence[Scene], key: str = "gains") -> Figure | None:
+    """The gain of every contender in every scene, in per cent of the baseline's value.
+
+    None where there is nobody but the baseline.
+    """
     rows: list[Row] = []
     ticks: list[tuple[float, str]] = []
     names: list[str] = []
     at = 0.0
     several = len({scene.variation for scene in scenes}) > 1
-    for scene in scenes:
-        hidden = scene.cast.roles.privileged | scene.cast.roles.idle
-        fair = [n for n in scene.cast.ranking if n in scene.answers and n not in hidden]
-        if not fair:
+    for scene, shown in zip(scenes, _shown(scenes), strict=True):
+        if not shown:
             continue
         title = scene.variation if key.startswith("vary") else scene.scenario
         title += f"\n{scene.variation}" if several and not key.startswith("vary") else ""
-        ticks.append((at + (len(fair) - 1) / 2.0, title.replace("_", " ")))
-        for name in fair:
+        ticks.append((at + (len(shown) - 1) / 2.0, title.replace("_", " ")))
+        for name in shown:
             rows.append(Row(at, scene.answers[name].percent, scene.cast.styles[name]))
             names.append(name)
             at += 1.0
         at += 1.2
+
+    if not names:
+        return None
 
     def paint(axes: Any) -> None:
         paint_intervals(axes, rows, ticks, "gain over the baseline (% of its value)", zero=True)
@@ -62,7 +78,7 @@ def gains_figure(scenes: Sequence[Scene], key: str = "gains") -> Figure:
     caption = (
         "Interquartile mean over training seeds on the same customers with the same luck, with its "
         "95 % interval over other seeds and other customers. Contenders that see the hidden half, "
-        "or that never act, are in the tables."
+        "or that never act, are in the tables; they are drawn only where there is nobody else."
     )
     return Figure("Gain over the baseline", caption, [("", drawing)], legend)
 
@@ -74,9 +90,8 @@ def sensitivity_figures(scenes: Sequence[Scene]) -> list[Figure]:
         here = [scene for scene in scenes if scene.scenario == scenario]
         if len(here) > 1:
             figure = gains_figure(here, f"vary-{scenario}")
-            made.append(
-                Figure(f"Sensitivity: {scenario}", figure.caption, figure.panels, figure.legend)
-            )
+            if figure is not None:
+                made.append(replace(figure, title=f"Sensitivity: {scenario}"))
     return made
 
 
