@@ -55,7 +55,7 @@ def run_folder(name: str) -> Path:
     Raises:
         PolicyError: If the name is not that of a folder inside of ``runs``.
     """
-    if not name or Path(name).name != name:
+    if name == ".." or not name or Path(name).name != name:
         raise PolicyError(f"name must be one folder inside of runs, got {name!r}")
     return Path("runs") / name
 

@@ -64,6 +64,8 @@ class Arguments:
     """write docs/wins.json and docs/wins.md as well"""
     docs: Path = Path("docs")
     """folder of these"""
+    note: str = ""
+    """what a reader of the page must know about how this was measured"""
     fresh: bool = False
     """begin anew: use nothing that an earlier run has finished"""
 
@@ -93,6 +95,7 @@ def main(arguments: Arguments) -> None:
     about |= {
         "customers": arguments.customers,
         "practice": vars(arguments.practice),
+        "note": arguments.note,
         "worlds": found,
     }
     _write(about, [out / NUMBERS, *([arguments.docs / NUMBERS] if arguments.write else [])])

@@ -49,6 +49,7 @@ def page(about: Mapping[str, Any]) -> str:
         f"on {practice['tuning']:,}. The interval of the share is the exact binomial one; gains "
         "are per customer.",
         "",
+        *([about["note"], ""] if about["note"] else []),
         *table(heads, [row(world, about["seconds"]) for world in about["worlds"]]),
         "## Seed by seed",
         "",

@@ -75,7 +75,7 @@ print(result.table.select("policy", "value", "difference", "difference_low", "di
 
 # %% [markdown]
 # The interval is over customers, for this one training. Another seed gives another agent: a claim
-# needs several (`make study`). And the numbers are small: practice that is tuned with the care of
+# needs several (`make wins`). And the numbers are small: practice that is tuned with the care of
 # the recipes earns a tenth more than here, and the lead of the agent is much smaller
 # (docs/performance.md). A weak yardstick makes any agent look good.
 

@@ -153,14 +153,16 @@ def test_siblings_leave_the_gradient_as_it_is_and_take_most_of_its_noise_off():
     assert four.var(axis=0, ddof=1).sum() < 0.5 * alone.var(axis=0, ddof=1).sum()
 
 
-def test_siblings_must_divide_the_customers():
-    recipe = small("maskable_ppo_from_scratch").with_changes(customers=10, siblings=4)
+@pytest.mark.parametrize("name", ["maskable_ppo_from_scratch", "a2c"])
+def test_siblings_must_divide_the_customers(name):
+    recipe = small(name).with_changes(customers=10, siblings=4)
     with pytest.raises(PolicyError, match="siblings must divide customers"):
         build(SCENARIO, recipe, seed=0)
 
 
-def test_siblings_begin_each_rollout_at_the_same_place():
-    recipe = small("maskable_ppo_from_scratch").with_changes(customers=64, siblings=4)
+@pytest.mark.parametrize("name", ["maskable_ppo_from_scratch", "a2c"])
+def test_siblings_begin_each_rollout_at_the_same_place(name):
+    recipe = small(name).with_changes(customers=64, siblings=4)
     model = build(SCENARIO, recipe, seed=0).model
     model.set_logger(Logger(None, []))
     _, callback = model._setup_learn(1_000, None)

@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from agents import train as train_module
 from agents import watch as watch_module
+from agents.algorithms import build
 from agents.export import Arguments as ExportArguments
 from agents.export import Network, export
 from agents.export import main as export_main
@@ -252,6 +253,20 @@ def test_the_learner_is_wired_as_the_recipe_says(trained, taught):
         n_critic = model.policy.mlp_extractor.value_net[0].in_features
         assert model.policy.mlp_extractor.policy_net[0].in_features == N_RECORDS
         assert (n_critic > N_RECORDS) is privileged
+
+
+@pytest.mark.parametrize("name", ["maskable_ppo_from_scratch", "maskable_ppo_history", "a2c"])
+@pytest.mark.parametrize("privileged", [False, True])
+def test_a_critic_sees_the_hidden_half_where_the_recipe_says_so_and_the_actor_never(
+    name, privileged
+):
+    recipe = load_recipe("control", name).with_changes(
+        customers=64, siblings=4, privileged_critic=privileged
+    )
+    sides: Any = build(SCENARIO, recipe, seed=0).model.policy.mlp_extractor
+    shown = N_RECORDS * recipe.history
+    assert sides.policy_net[0].in_features == shown
+    assert (sides.value_net[0].in_features > shown) is privileged
 
 
 LUCK = np.random.default_rng(0).normal(scale=20.0, size=400)

@@ -13,7 +13,8 @@ from agents.recipe import load_recipe
 from agents.train import train
 from experiments import steps
 from experiments.stages import Stages
-from experiments.steps import train_agent
+from experiments.steps import run_folder, train_agent
+from nba_gym.errors import PolicyError
 from nba_gym.policies import RoundRobin
 from nba_gym.scenario.load import load_scenario
 
@@ -47,6 +48,12 @@ def trainer(stop_at: int, done: list[int]) -> Any:
         return train(*args, **settings | quick)
 
     return trained
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "a/b", "", ".."])
+def test_a_run_is_kept_inside_of_runs(name):
+    with pytest.raises(PolicyError, match="name must be one folder inside of runs"):
+        run_folder(name)
 
 
 def test_a_training_that_was_stopped_goes_on_and_comes_to_the_same(tmp_path, monkeypatch):

@@ -67,7 +67,7 @@ def test_a_win_counts_if_its_process_was_quick_enough():
 @pytest.mark.slow
 def test_wins_are_kept_seed_by_seed_and_the_same_command_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    arguments, told = small(tmp_path, write=True), []
+    arguments, told = small(tmp_path, write=True, note="on a busy host"), []
     monkeypatch.setattr(Processes, "run", run_here(told, stop_at=2))  # in the second seed
     with pytest.raises(SystemExit, match="130"):
         main(arguments)
@@ -87,6 +87,7 @@ def test_wins_are_kept_seed_by_seed_and_the_same_command_goes_on(tmp_path, monke
     differences = [one["value"][0] - one["gain"][0] for one in found["seeds"]]
     assert differences == pytest.approx([found["practice"]["value"]] * 2, rel=1e-5)
     check_page(tmp_path / "docs")
+    assert "on a busy host" in (tmp_path / "docs" / PAGE).read_text()
     assert [
         path for path in (tmp_path / "runs/wins/control").iterdir() if path.name[0] == "."
     ] == []
@@ -105,7 +106,8 @@ def test_the_committed_page_is_that_of_its_numbers():
 
 def test_a_page_that_was_edited_by_hand_is_caught(tmp_path):
     about = {"recipe": "a2c", "threads": 1, "cores": 2, "steps": None, "seconds": 90.0}
-    about |= {"customers": 100, "practice": vars(EFFORT), "worlds": [world(seed(0, 2.0, 30.0))]}
+    about |= {"customers": 100, "practice": vars(EFFORT), "note": ""}
+    about |= {"worlds": [world(seed(0, 2.0, 30.0))]}
     (tmp_path / NUMBERS).write_text(as_json(about))
     (tmp_path / PAGE).write_text(page(about))
     check_page(tmp_path)
@@ -142,7 +144,7 @@ def test_a_process_that_imitates_is_given_practice_and_timed_from_its_start(tmp_
     main(replace(small(tmp_path, "maskable_ppo"), seeds=1))
     [found] = json.loads((tmp_path / "runs" / "wins" / NUMBERS).read_text())["worlds"]
     [one] = found["seeds"]
-    # learning is a moment; the interpreter, torch and the models of practice take longer
+    # learning is a moment; the interpreter and torch take longer
     assert one["seconds"] > one["training_seconds"] + 1.0
     kept = tmp_path / "runs" / "wins" / "control" / "practice" / "practice.json"
     assert json.loads(kept.read_text())["campaign"] == EFFORT.campaign

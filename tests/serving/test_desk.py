@@ -285,6 +285,6 @@ def test_who_has_waited_too_long_is_turned_away_only_where_the_queue_stands(
 
 def test_whoever_waits_when_the_service_stops_is_answered(tmp_path, retail, lineup):
     bench = Bench(tmp_path, retail, lineup)
-    futures = [bench.ask_later(question(bench.reader, customer=f"c-{i}")) for i in range(60)]
+    futures = [bench.ask_later(question(bench.reader, customer=f"c-{i}")) for i in range(40)]
     bench.end()
     assert all(json.loads(each.result(0))["decision"] for each in futures)
