@@ -31,7 +31,7 @@ from tests.agents.learners import N_RECORDS, SCENARIO, built
 
 
 def test_a2c_with_everything_allowed_takes_the_step_of_stable_baselines_a2c(monkeypatch):
-    learner = built("a2c")
+    learner = built("a2c", critic=(64, 64), privileged_critic=False)
     ours = learner.model
     assert type(ours) is MaskableA2C
     everything = np.ones((learner.raw.num_envs, SCENARIO.n_actions), dtype=np.bool_)
