@@ -19,14 +19,15 @@ class FiniteJourneys(JourneyVecEnv):
 
     The comparison counts nothing after the horizon and the tenure is among the features, so values
     beyond it are not to be bootstrapped (time-aware learning, Pardo et al. 2018). The environment
-    itself never confuses the two.
+    itself never confuses the two. Nothing is hoped for after a journey, so its last observation is
+    not handed on: to normalise some forty of them a period, one by one, took a tenth of learning.
     """
 
     def step_wait(self) -> Step:
         """Live one period with every customer."""
         observations, rewards, dones, infos = super().step_wait()
         for i in np.flatnonzero(dones):
-            infos[i]["TimeLimit.truncated"] = False
+            infos[i] = {"TimeLimit.truncated": False, "ledger": infos[i]["ledger"]}
         return observations, rewards, dones, infos
 
 
@@ -82,12 +83,6 @@ class ShowHistory(VecEnvWrapper):
 
     def step_wait(self) -> Step:
         observations, rewards, dones, infos = cast(Step, self.venv.step_wait())
-        for i in np.flatnonzero(dones):  # the last observation of who is gone by now
-            last = infos[i]["terminal_observation"]
-            before = self.history.frames[i, :-1].ravel()
-            infos[i]["terminal_observation"] = np.concatenate(
-                [last[: self.records], before, last[self.records :]]
-            )
         return self._show(observations, dones), rewards, dones, infos
 
     def _show(

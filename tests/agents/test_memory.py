@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
 
 from agents.policy import policy_of
 from agents.worlds import FiniteJourneys, History, ShowHistory
@@ -26,21 +25,6 @@ def test_a_history_is_the_present_first_and_forgets_at_a_birth():
     assert shown[0] == [[1, 0, 0], [5, 0, 0]]
     assert shown[1] == [[2, 1, 0], [6, 5, 0]]
     assert shown[2] == [[3, 0, 0], [7, 6, 5]]
-
-
-def test_the_last_observation_of_a_journey_shows_that_journey():
-    raw = FiniteJourneys(6, load_scenario("retail", ["horizon=4"]), threads=1)
-    shown: Any = ShowHistory(raw, N_RECORDS, 3)
-    shown.seed(0)
-    shown.reset()
-    steps = [shown.step(np.zeros(6, dtype=np.int64)) for _ in range(4)]
-    observations, _, dones, infos = steps[-1]
-    assert dones.all()
-    last, before = infos[2]["terminal_observation"], steps[-2][0][2]
-    assert np.array_equal(last[N_RECORDS:], before[: 2 * N_RECORDS])
-    assert last[0] > before[0]
-    assert not observations[2, N_RECORDS:].any()
-    assert spaces.Box(shown.observation_space.low, shown.observation_space.high).contains(last)
 
 
 def test_the_hidden_half_is_shown_of_the_present_only():

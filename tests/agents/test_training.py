@@ -383,6 +383,7 @@ def test_to_the_learner_a_journey_is_over_at_the_horizon():
         raw.step_async(np.zeros(raw.num_envs, dtype=np.int64))
         _, _, dones, infos = raw.step_wait()
         for i in np.flatnonzero(dones):
+            assert set(infos[i]) == {"TimeLimit.truncated", "ledger"}
             assert infos[i]["TimeLimit.truncated"] is False
             ended += 1
     assert ended >= raw.num_envs
