@@ -87,11 +87,11 @@ def verdict(answer: Answer) -> str:
 
 def _print_overall(results: Results) -> None:
     for one in overall(results):
-        if one.scenarios > 1 and one.percent is not None:
+        if len(one.scenarios) > 1 and one.percent is not None:
             share: Interval = one.percent
             say(
                 f"{one.contender}, {one.variation}: {share.mean:+.1f} % "
-                f"[{share.low:+.1f}, {share.high:+.1f}] over {one.scenarios} scenarios "
+                f"[{share.low:+.1f}, {share.high:+.1f}] over {len(one.scenarios)} scenarios "
                 f"(interquartile mean of all seeds), better with probability {one.improvement:.2f}"
             )
 

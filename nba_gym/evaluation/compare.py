@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nba_gym.errors import PolicyError, nearest
-from nba_gym.evaluation.provenance import versions
+from nba_gym.evaluation.provenance import command_line, versions
 from nba_gym.evaluation.rollout import Progress, Rollout, rollout
 from nba_gym.policies.checks import check_customers, check_policies, check_world
 from nba_gym.policies.protocol import Policy
@@ -187,6 +186,6 @@ def _provenance(
         "versions": versions(),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
-        "command": sys.argv,
+        "command": command_line(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -42,10 +42,18 @@ def commit(folder: Path) -> str | None:
     return told[0] + ("+" if told[1] else "")
 
 
+def command_line() -> list[str]:
+    """What runs now, as one would type it again, wherever the checkout is."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is None:
+        return [Path(sys.argv[0]).name, *sys.argv[1:]]
+    return ["python", "-m", spec.name.removesuffix(".__main__"), *sys.argv[1:]]
+
+
 def provenance(folder: Path) -> dict[str, Any]:
     """All of it for a run from a checkout at ``folder``, with the command and the time."""
     return {
-        "command": sys.argv,
+        "command": command_line(),
         "commit": commit(folder),
         "versions": versions(),
         "machine": machine(),

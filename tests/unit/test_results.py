@@ -14,6 +14,8 @@ from nba_gym.evaluation.observed import Observed, observe_rollout
 from nba_gym.evaluation.results import cell_id, load_results, write_cell
 from nba_gym.evaluation.rollout import rollout
 from nba_gym.evaluation.statistics import answers, audit, by_persona, overall
+from nba_gym.evaluation.statistics.answers import common_scores
+from nba_gym.evaluation.statistics.typical import stratum_shares
 from nba_gym.policies import UniformRandom
 from nba_gym.records.ledger import LINES
 from nba_gym.scenario import load_scenario
@@ -31,20 +33,24 @@ def seen(value: Any, **columns: Any) -> Observed:
     return Observed(customers | columns, {"alive": np.ones(3)})
 
 
-def study(folder: Path, cells: dict[str, list[Observed]], **about: Any) -> Any:
-    """A study of one world with these contenders, one rollout for each seed."""
-    ids = []
+def study(folder: Path, cells: dict[str, list[Observed]], world: str = "shop", **about: Any) -> Any:
+    """A study of one world with these contenders, one rollout for each seed.
+
+    Where there is a study of another world in the folder, it gets one world more.
+    """
+    kept = folder / "study.json"
+    told = json.loads(kept.read_text()) if kept.exists() else {"cells": [], "contenders": {}}
     for name, seeds in cells.items():
         for seed, each in enumerate(seeds):
-            ids.append(cell_id("shop", "as_it_is", name, seed))
-            place = folder / "cells" / ids[-1]
+            told["cells"].append(cell_id(world, "as_it_is", name, seed))
+            place = folder / "cells" / told["cells"][-1]
             place.mkdir(parents=True)
-            keys = {"scenario": "shop", "variation": "as_it_is", "contender": name, "seed": seed}
+            keys = {"scenario": world, "variation": "as_it_is", "contender": name, "seed": seed}
             keys |= {"kind": "agent", "privileged": name == "oracle", "world": "abc"}
             write_cell(place, keys, each, [{"steps": 1, "value": 2.0}] if name == "agent" else [])
-    told = {"cells": ids, "baseline": ["practice"], "worlds": {"abc": {"personas": ["a", "b"]}}}
-    told |= {"contenders": {name: {} for name in cells}} | about
-    (folder / "study.json").write_text(json.dumps(told))
+        told["contenders"][name] = {}
+    told |= {"baseline": ["practice"], "worlds": {"abc": {"personas": ["a", "b"]}}} | about
+    kept.write_text(json.dumps(told))
     return load_results(folder)
 
 
@@ -129,7 +135,40 @@ def test_the_share_of_the_optimum_is_that_of_the_best_policy_on_the_same_custome
     agent, best = answers(study(tmp_path, cells))
     assert agent.of_optimum == pytest.approx((BASE.mean() - 5.0) / (1.25 * BASE.mean()))
     assert best.of_optimum == pytest.approx(1.0)
-    assert overall(load_results(tmp_path))[1].scenarios == 1
+    assert overall(load_results(tmp_path))[1].scenarios == ("shop",)
+
+
+def test_figures_over_all_worlds_are_over_those_that_all_agents_have_in_common(tmp_path):
+    both = {"practice": [seen(BASE)], "oracle": [seen(BASE + 3.0)]}
+    study(tmp_path, both | {"wide": seeds(1.0, 0.5), "narrow": seeds(2.0, 0.5)})
+    study(tmp_path, both | {"wide": seeds(40.0, 0.5)}, "street")
+    results = study(tmp_path, both, "alley")
+    found = {each.contender: each for each in overall(results)}
+    assert {name: each.scenarios for name, each in found.items()} == dict.fromkeys(
+        ("practice", "oracle", "wide", "narrow"), ("shop",)
+    )
+    for name, gain in (("wide", 1.0), ("narrow", 2.0)):
+        percent = found[name].percent
+        assert percent is not None
+        assert percent.mean == pytest.approx(100.0 * gain / BASE.mean())
+    assert found["oracle"].percent is None  # it has no seeds
+
+
+def test_figures_over_all_worlds_say_how_far_other_customers_may_be(tmp_path):
+    alike = np.linspace(-1e-6, 1e-6, 6)
+    for world, gain, noise in (("shop", 1.0, 4.0), ("street", 1.1, 8.0), ("alley", 60.0, 90.0)):
+        luck = noise * LUCK.standard_normal(N)
+        rows = [seen(BASE + gain + luck + x) for x in alike]
+        results = study(tmp_path, {"practice": [seen(BASE)], "agent": rows}, world)
+    parts = common_scores(results, "as_it_is")["agent"]
+    shares = stratum_shares([part.by_seed for part in parts.values()])
+    assert sum(shares) == pytest.approx(1.0)
+    assert shares[2] == pytest.approx(1 / 6)  # the best third, of which a sixth is in the middle
+    errors = [part.by_customer.std(ddof=1) / N**0.5 for part in parts.values()]
+    error = np.hypot.reduce([share * each for share, each in zip(shares, errors, strict=True)])
+    percent = overall(results)[1].percent
+    assert percent is not None
+    assert (percent.high - percent.low) / 2.0 == pytest.approx(1.96 * error, rel=0.01)
 
 
 def test_personas_are_told_apart(tmp_path):
@@ -147,7 +186,7 @@ def test_a_reward_earned_at_the_firms_expense_is_found(tmp_path):
     cells |= {"hacker": [seen(BASE - 4.0, responses=clicks, contacts=3.0 * clicks)] * 3}
     reward = {"reward": {"responses": 2.0, "profit": 0.0}}
     about = {"contenders": {"practice": {}, "honest": reward, "hacker": reward}}
-    rows = audit(study(tmp_path, cells, **about)).to_dicts()
+    rows = audit(study(tmp_path, cells, "shop", **about)).to_dicts()
     assert [row["hacked"] for row in rows] == [False, True]
     assert rows[1]["objective"] == pytest.approx(2.0 * clicks.mean())
     assert rows[1]["profit"] == pytest.approx(-4.0)

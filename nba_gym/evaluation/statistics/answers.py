@@ -18,6 +18,7 @@ from nba_gym.evaluation.statistics.typical import (
     Estimate,
     Floats,
     over_customers,
+    stratum_shares,
     typical,
     with_customers,
 )
@@ -209,56 +210,112 @@ def _verdict(answer: Answer, p: float, matters: float) -> Verdict:
 
 @dataclass(frozen=True)
 class Overall:
-    """A contender over all scenarios of a variation in which it and the baseline take part.
+    """A contender over scenarios of a variation in which it and the baseline take part.
 
     Attributes:
         variation: Name of the variation.
         contender: Who.
-        scenarios: How many.
-        percent: Interquartile mean, over all seeds of all scenarios, of the gain in per cent of the
-            baseline's value, with its 95 % interval over seeds; none with fewer than 2 seeds.
+        scenarios: Where: all in which every agent takes part that a firm could use, so that
+            contenders are averaged over the same worlds; if there is none, its own.
+        percent: Interquartile mean, over all seeds of all these scenarios, of the gain in per cent
+            of the baseline's value, with its 95 % interval over other seeds and other customers;
+            none with fewer than 2 seeds.
         improvement: Mean probability of doing better than the baseline.
     """
 
     variation: str
     contender: str
-    scenarios: int
+    scenarios: tuple[str, ...]
     percent: Interval | None
     improvement: float
 
 
-def scores(results: Results, variation: str, contender: str) -> list[Floats]:
-    """Gains in per cent of the baseline's value by training seed, ``(n,)`` for each scenario."""
-    found: list[Floats] = []
+@dataclass(frozen=True)
+class Scores:
+    """Gains in per cent of the baseline's value in one scenario.
+
+    Attributes:
+        by_seed: By training seed, the mean over customers.
+        by_customer: By customer, the mean over seeds.
+    """
+
+    by_seed: Floats
+    by_customer: Floats
+
+
+def scores(results: Results, variation: str, contender: str) -> dict[str, Scores]:
+    """Gains of a contender by scenario, wherever it and a baseline have cells."""
+    found: dict[str, Scores] = {}
     for scenario in dict.fromkeys(r["scenario"] for r in results.records.values()):
-        means = {
-            name: np.array(
-                [
-                    results.cell(cell)["summary"]["value"]
-                    for cell in results.select(**_keys(scenario, variation, name))
-                ]
+        baseline = next(
+            (
+                name
+                for name in results.study["baseline"]
+                if results.select(**_keys(scenario, variation, name))
+            ),
+            None,
+        )
+        cells = results.select(**_keys(scenario, variation, contender))
+        if baseline is None or not cells:
+            continue
+        numbers = results.customers(cells[0])["customer"]
+        base = _side(results, scenario, variation, baseline, numbers)
+        one = _side(results, scenario, variation, contender, numbers)
+        if level := float(base.by_seed.mean()):
+            found[scenario] = Scores(
+                100.0 * (one.by_seed - level) / abs(level),
+                100.0 * (one.by_customer - base.by_customer) / abs(level),
             )
-            for name in (contender, *results.study["baseline"])
-        }
-        base = next((means[n] for n in results.study["baseline"] if len(means[n])), None)
-        if base is not None and len(means[contender]) and base.mean():
-            found.append(100.0 * (means[contender] - base.mean()) / abs(base.mean()))
     return found
+
+
+def common_scores(results: Results, variation: str) -> dict[str, dict[str, Scores]]:
+    """Gains of every contender in the scenarios that its figures over all of them are made of.
+
+    A mean over more worlds is not to be compared with one over fewer: these are all in which each
+    agent that a firm could use takes part. Where there is no such world, each keeps its own.
+    """
+    of = {r["contender"]: r["privileged"] for r in results.records.values()}
+    found = {name: part for name in of if (part := scores(results, variation, name))}
+    trained = [
+        set(part)
+        for name, part in found.items()
+        if not of[name]
+        and name not in results.study["baseline"]
+        and max(len(each.by_seed) for each in part.values()) > 1
+    ]
+    common = set[str].intersection(*trained) if trained else set[str]()
+    if not common:
+        return found
+    return {
+        name: {scenario: each for scenario, each in part.items() if scenario in common}
+        for name, part in found.items()
+        if common & set(part)
+    }
 
 
 def overall(results: Results) -> list[Overall]:
-    """All contenders over all scenarios, variation by variation."""
-    places = dict.fromkeys((r["variation"], r["contender"]) for r in results.records.values())
+    """All contenders over all scenarios that they have in common, variation by variation."""
     found: list[Overall] = []
-    for variation, contender in places:
-        strata = scores(results, variation, contender)
-        if not strata:
-            continue
-        enough = min(len(part) for part in strata) > 1
-        percent = typical(strata).interval() if enough else None
-        better = float(np.mean([improvement(part, np.zeros(1)).mean for part in strata]))
-        found.append(Overall(variation, contender, len(strata), percent, better))
+    for variation in dict.fromkeys(r["variation"] for r in results.records.values()):
+        for contender, parts in common_scores(results, variation).items():
+            strata = [part.by_seed for part in parts.values()]
+            better = float(np.mean([improvement(part, np.zeros(1)).mean for part in strata]))
+            found.append(
+                Overall(variation, contender, tuple(parts), _percent([*parts.values()]), better)
+            )
     return found
+
+
+def _percent(parts: Sequence[Scores]) -> Interval | None:
+    """What the typical seed gains over several scenarios; none where one of them has no seeds."""
+    strata = [part.by_seed for part in parts]
+    if min(len(part) for part in strata) < 2:
+        return None
+    theirs = [
+        share * part.by_customer for share, part in zip(stratum_shares(strata), parts, strict=True)
+    ]
+    return with_customers(typical(strata), *theirs).interval()
 
 
 def as_table(found: Sequence[Answer]) -> pl.DataFrame:

@@ -80,10 +80,7 @@ def typical(strata: Sequence[NDArray[Any]]) -> Estimate:
     if not strata or min(part.shape[-1] for part in strata) < 2:
         raise DataError("seeds must be at least 2 in each stratum to tell their spread, got fewer")
     together = np.concatenate(strata, axis=-1)
-    n = together.shape[-1]
-    order = np.argsort(together, axis=-1)
-    weights = np.empty(together.shape)
-    np.put_along_axis(weights, order, np.broadcast_to(middle_weights(n), together.shape), axis=-1)
+    n, weights = together.shape[-1], _weights(together)
     low, high = np.quantile(together, [0.25, 0.75], axis=-1)[..., None]
     total, inverse, first = np.zeros(together.shape[:-1]), np.zeros(together.shape[:-1]), 0
     for part in strata:
@@ -104,7 +101,24 @@ _LEAST = 0.5
 """Fewest degrees of freedom that a stratum has."""
 
 
-def with_customers(seeds: Estimate, gains: NDArray[Any]) -> Estimate:
+def _weights(values: NDArray[Any]) -> Floats:
+    """What each value weighs in the interquartile mean along the last axis."""
+    weights, middle = np.empty(values.shape), middle_weights(values.shape[-1])
+    order = np.argsort(values, axis=-1)
+    np.put_along_axis(weights, order, np.broadcast_to(middle, values.shape), axis=-1)
+    return weights
+
+
+def stratum_shares(strata: Sequence[NDArray[Any]]) -> list[float]:
+    """What each stratum, ``(n,)`` values, weighs in their interquartile mean; sums to 1.
+
+    If all values of a stratum rise by a little, the interquartile mean rises by its share of that.
+    """
+    ends = np.cumsum([len(part) for part in strata])[:-1]
+    return [float(part.sum()) for part in np.split(_weights(np.concatenate(strata)), ends)]
+
+
+def with_customers(seeds: Estimate, *gains: NDArray[Any]) -> Estimate:
     """An estimate over seeds that also holds for other customers.
 
     All seeds are judged on the same customers, so what these have in common does not show in the
@@ -113,14 +127,17 @@ def with_customers(seeds: Estimate, gains: NDArray[Any]) -> Estimate:
 
     Args:
         seeds: The estimate over seeds.
-        gains: Mean over seeds of what each customer is worth more, ``(n_customers,)``.
+        *gains: Mean over seeds of what each customer is worth more, ``(n_customers,)``; where there
+            are several strata, one array for each, times its share of the estimate.
     """
-    n = len(gains)
-    own, theirs = float(seeds.error) ** 2, float(gains.var(ddof=1)) / n
-    total = own + theirs
+    own = float(seeds.error) ** 2
+    theirs = [float(part.var(ddof=1)) / len(part) for part in gains]
+    total = own + sum(theirs)
     if total == 0.0:
         return seeds
-    freedom = total**2 / (own**2 / float(seeds.freedom) + theirs**2 / (n - 1))
+    inverse = own**2 / float(seeds.freedom)
+    inverse += sum(error**2 / (len(part) - 1) for error, part in zip(theirs, gains, strict=True))
+    freedom = total**2 / inverse
     return Estimate(seeds.value, np.sqrt(np.asarray(total)), np.asarray(freedom))
 
 

@@ -13,10 +13,12 @@ from nba_gym.evaluation.report.painters import Line, Row, paint_intervals, paint
 from nba_gym.evaluation.report.study.scene import Scene
 from nba_gym.evaluation.report.svg import panel
 from nba_gym.evaluation.results import Results
-from nba_gym.evaluation.statistics import overall, profile
-from nba_gym.evaluation.statistics.answers import scores
+from nba_gym.evaluation.statistics import profile
+from nba_gym.evaluation.statistics.answers import common_scores
 
 POINTS = 61
+FAR = 25.0
+"""Per cent of the baseline's value."""
 WIDTH = 440
 """Of a panel that stands alone, in CSS pixels: letters can be read on a phone and in print."""
 
@@ -34,7 +36,19 @@ def _shown(scenes: Sequence[Scene]) -> list[list[str]]:
         hidden = scene.cast.roles.privileged | scene.cast.roles.idle
         answered.append([n for n in scene.cast.ranking if n in scene.answers])
         fair.append([n for n in answered[-1] if n not in hidden])
-    return fair if any(fair) else answered
+    shown = fair if any(fair) else answered
+    lost = _far_behind(scenes)
+    near = [[name for name in names if name not in lost] for names in shown]
+    return near if any(near) else shown
+
+
+def _far_behind(scenes: Sequence[Scene]) -> set[str]:
+    """Who loses so much in a typical scene that differences between others could not be seen."""
+    gains: dict[str, list[float]] = {}
+    for scene in scenes:
+        for name, answer in scene.answers.items():
+            gains.setdefault(name, []).append(answer.percent.mean)
+    return {name for name, each in gains.items() if np.nanmedian(each) < -FAR}
 
 
 def gains_figure(scenes: Sequence[Scene], key: str = "gains") -> Figure | None:
@@ -78,7 +92,8 @@ def gains_figure(scenes: Sequence[Scene], key: str = "gains") -> Figure | None:
     caption = (
         "Interquartile mean over training seeds on the same customers with the same luck, with its "
         "95 % interval over other seeds and other customers. Contenders that see the hidden half, "
-        "or that never act, are in the tables; they are drawn only where there is nobody else."
+        "or that never act, are in the tables; they are drawn only where there is nobody else. So "
+        f"are those that lose more than {FAR:.0f} % in more than half of these."
     )
     return Figure("Gain over the baseline", caption, [("", drawing)], legend)
 
@@ -100,10 +115,12 @@ def profile_figure(results: Results, scenes: Sequence[Scene]) -> Figure | None:
     variation = first_variation(scenes)
     styles = scenes[0].cast.styles
     hidden = {n for scene in scenes for n in scene.cast.roles.privileged | scene.cast.roles.idle}
-    names = [
-        o.contender for o in overall(results) if o.variation == variation and o.percent is not None
-    ]
-    strata = {n: scores(results, variation, n) for n in names if n not in hidden and n in styles}
+    strata = {
+        name: [part.by_seed for part in parts.values()]
+        for name, parts in common_scores(results, variation).items()
+        if name not in hidden and name in styles
+    }
+    strata = {n: parts for n, parts in strata.items() if min(len(part) for part in parts) > 1}
     if not strata:
         return None
     every = np.concatenate([part for parts in strata.values() for part in parts])

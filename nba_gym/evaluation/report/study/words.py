@@ -29,9 +29,10 @@ def find_words(results: Results, scenes: Sequence[Scene]) -> Told:
     if told:
         best = max(told, key=lambda o: _of(o).mean)
         rest = [_against(o) for o in told if o is not best]
+        here = [scene for scene in first if scene.scenario in best.scenarios]
         details = [_by_scene(first, best.contender), *rest]
         details += [_by_scene(first, o.contender) for o in told if o is not best]
-        here = [scene for scene in first if best.contender in scene.answers]
+        details += _elsewhere(first, here)
         return _claim(best, _baselines(here), details + _unfinished(results))
     details = [_by_scene(first, name) for name in agents or dict.fromkeys(fair)]
     details += _unfinished(results)
@@ -60,7 +61,7 @@ def _baselines(scenes: Sequence[Scene]) -> str:
 
 
 def _claim(best: Overall, baseline: str, details: list[str]) -> Told:
-    gain, worlds = _of(best), _count(best.scenarios, "world")
+    gain, worlds = _of(best), _count(len(best.scenarios), "world")
     evidence = f"(95 % interval {span(gain)} %, interquartile mean over seeds of {worlds})."
     size = amount(abs(gain.mean), gain)
     verdict = judge(gain)
@@ -91,9 +92,20 @@ def _single(best: Answer, details: list[str]) -> Told:
 def _against(found: Overall) -> str:
     gain = _of(found)
     return (
-        f"Over {_count(found.scenarios, 'world')}, {found.contender} gains "
+        f"Over {_count(len(found.scenarios), 'world')}, {found.contender} gains "
         f"{amount(gain.mean, gain, signed=True)} % ({span(gain)})."
     )
+
+
+def _elsewhere(scenes: Sequence[Scene], here: Sequence[Scene]) -> list[str]:
+    """Worlds that figures over all worlds leave out, if any."""
+    others = [scene.scenario for scene in scenes if scene not in here]
+    if not others:
+        return []
+    return [
+        f"Figures over {_count(len(here), 'world')} leave out {', '.join(others)}, where not all "
+        "agents take part."
+    ]
 
 
 def _by_scene(scenes: Sequence[Scene], name: str) -> str:
