@@ -182,10 +182,16 @@ class Decisions:
 
         if not self.customer:
             raise ServiceError("customer must be named with --customer, got none")
+        kept = self.store or self.data / "store.sqlite"
+        if not self.store and not Path(kept).is_file():
+            raise ServiceError(
+                f"store must be named with --store where it is not {kept}, or histories and "
+                "answers would stay there; got none"
+            )
         with DecisionLog(self.data) as log:
             at = datetime.now(UTC).isoformat(timespec="microseconds")
             erased = erase_customer(log, self.customer, at)
-            erase_from_store(self.store or self.data / "store.sqlite", self.customer)
+            erase_from_store(kept, self.customer)
         self._answer({"erased": erased}, f"erased {erased:,} records")
 
     def _answer(self, result: dict[str, Any], told: str) -> None:

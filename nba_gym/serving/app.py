@@ -15,7 +15,7 @@ from nba_gym.serving.documents import describe, world_document
 from nba_gym.serving.infer import infer, metadata_of
 from nba_gym.serving.metrics import logger
 from nba_gym.serving.page import PAGE, PAGE_HEADERS
-from nba_gym.serving.requests import read_erasure, read_outcome, read_swap
+from nba_gym.serving.requests import check_key, read_erasure, read_outcome, read_swap
 from nba_gym.serving.service import Service
 
 try:
@@ -143,7 +143,7 @@ class Routes:
 
 def _key_of(request: Request) -> str | None:
     """The idempotency key, which belongs to whoever calls."""
-    key = request.headers.get("idempotency-key")
+    key = check_key(request.headers.get("idempotency-key"))
     return None if key is None else f"{request.scope['caller']}:{key}"
 
 

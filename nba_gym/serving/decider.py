@@ -18,6 +18,7 @@ from nba_gym.lanes import LANES
 from nba_gym.records.places import KEPT
 from nba_gym.scenario.schema import Scenario
 from nba_gym.serving.choosing import Asked, Catalogue, Chosen, catalogue_of, choose
+from nba_gym.serving.contents import FORBIDDEN
 from nba_gym.serving.events import Records, Seen
 from nba_gym.serving.histories import Histories
 from nba_gym.serving.lineup import Lineup
@@ -119,7 +120,7 @@ class Decider:
         wrong: list[RequestError | None] = [None] * len(questions)
         marks = np.zeros((len(questions), MARK), dtype=np.uint8)
         kept = [None if state is None else state[MARK:] for state in states]
-        before = self.records.form.read_many(kept)
+        before = self._read(kept, wrong)
         for i, (question, state) in enumerate(zip(questions, states, strict=True)):
             told = max(int(before.kept[i, 0]), 0)
             if question.period is not None and question.period != told:
@@ -136,6 +137,20 @@ class Decider:
         except RecordError:
             after = self._fold_one_by_one(births, events, before, consent, wrong)
         return after, marks, wrong
+
+    def _read(self, kept: list[bytes | None], wrong: list[RequestError | None]) -> Histories:
+        """Histories from their bytes; one that cannot be read is its own customer's trouble."""
+        form = self.records.form
+        try:
+            return form.read_many(kept)
+        except RecordError:
+            readable = list(kept)
+            for i, each in enumerate(kept):
+                try:
+                    form.read_many([each])
+                except RecordError as error:
+                    wrong[i], readable[i] = RequestError(f"history must be {error.rule}", 409), None
+            return form.read_many(readable)
 
     def _fold_one_by_one(
         self,
@@ -258,6 +273,7 @@ def decide_rows(
     """
     masks = catalogue.permitted(seen.masks, asked)
     scores, values = lineup.score(challenged, seen.observations, masks)
+    masks = masks * (scores > FORBIDDEN)  # what a policy's own cap closes is not explored either
     chosen = choose(scores, masks, lineup.epsilon, generator.random(len(masks)))
     catalogue.check_contacts(chosen.actions, asked.consent)
     return chosen, masks, scores, values

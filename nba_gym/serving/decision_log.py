@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from nba_gym.serving.chain import (
 
 SEGMENT_BYTES = 64 * 2**20
 """Size from which on a segment is followed by the next one."""
+
+REFUSED_S = 5.0
+"""Seconds for which a disk that refused a batch counts as trouble."""
 
 Item = tuple[dict[str, Any], dict[str, Any] | None]
 """A record and what is personal of it."""
@@ -57,6 +61,7 @@ class DecisionLog:
         self.folder = Path(folder)
         self._segment_bytes = segment_bytes
         self.broken = ""
+        self._refused_at: float | None = None
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -93,6 +98,18 @@ class DecisionLog:
         """Number of the next record."""
         return self._end.seq
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be written now, as far as is known; empty if it can.
+
+        A disk that refused a batch is asked again by the next one; after some seconds without one
+        it counts as well, or nobody would ever ask again.
+        """
+        refused = self._refused_at
+        if not self.broken and refused is not None and time.monotonic() - refused < REFUSED_S:
+            return "decision log must be written, and was refused by the disk"
+        return self.broken
+
     def append(self, items: Iterable[Item]) -> list[int]:
         """Write records; they are on the disk when this returns.
 
@@ -114,6 +131,7 @@ class DecisionLog:
             seq += 1
         block = b"".join(lines)
         self._write(block)
+        self._refused_at = None
         written = list(range(self._end.seq, seq))
         self._end = _End(seq, digest, self._end.size + len(block))
         return written
@@ -121,9 +139,13 @@ class DecisionLog:
     def begin_segment(self) -> None:
         """Close the segment and go on in a new one, so that the old one can be rewritten.
 
+        One that holds nothing yet goes on being the last.
+
         Raises:
             LogError: If the disk takes no new file.
         """
+        if self._end.size == 0:
+            return
         segment = segment_path(self.folder, segment_number(self._segment) + 1)
         try:
             file = _create(segment)
@@ -165,6 +187,7 @@ class DecisionLog:
             os.fdatasync(self._file)
         except OSError as again:
             self.broken = f"decision log must be cut back after an error, got: {again.strerror}"
+        self._refused_at = time.monotonic()
         raise LogError(f"decision log must be written, got: {error.strerror}") from None
 
     def _open_last(self) -> tuple[int, Path, _End]:
@@ -208,9 +231,9 @@ def read_after(folder: Path, seq: int) -> Iterator[Entry]:
 def _last_end(segments: list[Path]) -> _End:
     """Where the chain ends: after the last record that is there with all its lines."""
     end = _End(0, GENESIS, 0)
-    first = segments[-2] if len(segments) > 1 else segments[-1]
+    filled = [segment for segment in segments[:-1] if segment.stat().st_size > 0]
     held: Entry | None = None
-    for entry in read_chain(first.parent, first=first if len(segments) > 1 else None):
+    for entry in read_chain(segments[-1].parent, first=filled[-1] if filled else None):
         if held is not None:
             end = _after(held, segments[-1])
         held = entry

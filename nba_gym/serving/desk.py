@@ -139,7 +139,7 @@ class Desk:
     @property
     def trouble(self) -> str:
         """Why nothing can be decided now; empty if it can."""
-        return self.log.broken or self.memory.trouble
+        return self.log.trouble or self.memory.trouble
 
     def ask(self, call: Call) -> None:
         """Put a call in the queue.
@@ -312,22 +312,26 @@ class Desk:
         customer = customer or self.memory.decided(outcome.decision)
         if customer is None:
             raise RequestError("decision must be one that was made here, got none", 404)
-        record, personal = outcome_item(
-            outcome.decision, outcome.reward, outcome.delivered, moment(at)
-        )
-        batch.items.append((record, personal))
+        item = outcome_item(outcome, customer, moment(at))
+        batch.items.append(item)
         if not outcome.delivered and not self.stateless:
             take_back(batch.news, customer, outcome.decision, self.memory)
-        body = orjson.dumps({"decision": outcome.decision, "recorded": record["time"]})
-        if outcome.key is not None:
-            batch.news.answers[outcome.key] = outcome.request, body
-            batch.news.owners[outcome.key] = customer
-        batch.results.append((call, body))
+        batch.results.append((call, remember_outcome(item, batch.news)))
 
     def _erase(self, asked: Erase, at: float) -> bytes:
         erased = erase_customer(self.log, asked.customer, moment(at))
         self.memory.erase(asked.customer)
         return orjson.dumps({"erased": erased})
+
+
+def remember_outcome(item: Item, news: Changes) -> bytes:
+    """Note the answer to an outcome that is on record under its key, if it has one; return it."""
+    record, personal = item
+    body = orjson.dumps({"decision": record["decision"], "recorded": record["time"]})
+    if personal is not None:
+        news.answers[personal["key"]] = personal["request"], body
+        news.owners[personal["key"]] = personal["customer"]
+    return body
 
 
 def _kind(error: NbaGymError) -> str:

@@ -91,7 +91,7 @@ def _tensors(inputs: list[Any], widths: dict[str, int]) -> dict[str, NDArray[np.
     for each in inputs:
         row = cast(dict[str, Any], each) if isinstance(each, dict) else {}
         name = row.get("name")
-        if name not in _TYPES or name in found:
+        if not isinstance(name, str) or name not in _TYPES or name in found:
             raise RequestError("inputs must be observations and masks, each once")
         if set(row) - {"name", "shape", "datatype", "data", "parameters"}:
             raise RequestError(f"{name} must hold name, shape, datatype and data only")

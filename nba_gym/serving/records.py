@@ -18,6 +18,7 @@ from nba_gym.engagement.rules import RuleBook
 from nba_gym.serving.chain import orjson
 from nba_gym.serving.choosing import Catalogue
 from nba_gym.serving.decision_log import Item
+from nba_gym.serving.requests import Outcome
 
 
 def moment(seconds: float) -> str:
@@ -106,15 +107,19 @@ def _rules(
     )
     said += [beside] if beside else []
     # consent is looked at twice; where the rules did not see that it is missing, say it here
-    return said or ["eligibility: no consent"]
+    beyond = "policy: its own cap on contacts" if personal["consent"] else "eligibility: no consent"
+    return said or [beyond]
 
 
-def outcome_item(decision: str, reward: float, delivered: bool, at: str) -> Item:
-    """The record of what came of a decision."""
-    return {
+def outcome_item(outcome: Outcome, customer: str, at: str) -> Item:
+    """The record of what came of a decision; its key is kept, to know it again after a crash."""
+    record = {
         "kind": "outcome",
         "time": at,
-        "decision": decision,
-        "reward": reward,
-        "delivered": delivered,
-    }, None
+        "decision": outcome.decision,
+        "reward": outcome.reward,
+        "delivered": outcome.delivered,
+    }
+    if outcome.key is None:
+        return record, None
+    return record, {"customer": customer, "key": outcome.key, "request": outcome.request}

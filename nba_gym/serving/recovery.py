@@ -9,7 +9,7 @@ from pathlib import Path
 from nba_gym.serving.chain import Entry, segments_of
 from nba_gym.serving.decider import Made
 from nba_gym.serving.decision_log import read_after
-from nba_gym.serving.desk import Desk
+from nba_gym.serving.desk import Desk, remember_outcome
 from nba_gym.serving.memory import take_back
 from nba_gym.serving.store import Changes, Store, open_store
 
@@ -47,7 +47,13 @@ def _take(entry: Entry, news: Changes, store: Store, desk: Desk) -> None:
     if record.get("kind") == "decision" and personal is not None:
         news.at = int(datetime.fromisoformat(record["time"]).timestamp())
         desk.remember(Made(record, personal, b64decode(personal["state"])), news)
-    elif record.get("kind") == "outcome" and not (record["delivered"] or desk.stateless):
+        return
+    if record.get("kind") != "outcome":
+        return
+    if personal is not None:
+        news.at = int(datetime.fromisoformat(record["time"]).timestamp())
+        remember_outcome((record, personal), news)
+    if not (record["delivered"] or desk.stateless):
         customer = news.decisions.get(record["decision"]) or store.decided(record["decision"])
         if customer is not None:
             take_back(news, customer, record["decision"], store)

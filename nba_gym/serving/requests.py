@@ -158,7 +158,7 @@ class Reader:
             birth=self._birth(sent.get("birth", {})),
             history=_history(sent.get("history")),
             period=_period(sent.get("period")),
-            key=_key(key),
+            key=key,
             request=hashlib.sha256(body).hexdigest(),
         )
 
@@ -236,7 +236,7 @@ def read_outcome(body: bytes, key: str | None) -> Outcome:
         decision=_name(sent.get("decision"), "decision"),
         reward=_number(sent.get("reward", 0), (-1e12, 1e12, False), "", "reward"),
         delivered=delivered,
-        key=_key(key),
+        key=key,
         request=hashlib.sha256(body).hexdigest(),
     )
 
@@ -279,7 +279,12 @@ def _name(sent: Any, field: str) -> str:
     return sent
 
 
-def _key(sent: str | None) -> str | None:
+def check_key(sent: str | None) -> str | None:
+    """An idempotency key as a caller sends it; none is none.
+
+    Raises:
+        RequestError: If it is empty, too long or not ASCII.
+    """
     if sent is not None and not (1 <= len(sent) <= LONGEST_NAME and sent.isascii()):
         _must("Idempotency-Key", f"be of 1 to {LONGEST_NAME} ASCII characters")
     return sent

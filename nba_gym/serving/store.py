@@ -6,6 +6,7 @@ transaction that says how far it has come; after a crash the rest is read from t
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -121,6 +122,7 @@ class SqlStore:
         place: What stands for a value in a statement.
         error: What the database's library raises.
         belongs: What the histories are of, e.g. the hash of the scenario; None for any.
+        after_erasure: A statement that leaves nothing of what was erased anywhere else.
 
     Raises:
         StoreError: If it cannot be reached, or is another world's.
@@ -132,8 +134,10 @@ class SqlStore:
         place: str,
         error: type[Exception],
         belongs: str | None,
+        after_erasure: str = "",
     ) -> None:
         self._connect = connect
+        self._after_erasure = after_erasure
         self._place = place
         self._error = error
         self._connections: dict[bool, Any] = {}
@@ -188,6 +192,8 @@ class SqlStore:
         with self._using(writes=True) as connection:
             for table in ("customers", "answers", "decisions"):
                 self._run(connection, f"DELETE FROM {table} WHERE customer = ?", (customer,))
+            if self._after_erasure:
+                self._run(connection, self._after_erasure).fetchall()
 
     def forget_answers(self, before: int) -> None:
         """Forget the keys of calls answered before a time, in seconds since 1970."""
@@ -242,6 +248,8 @@ def open_sqlite(path: Path, belongs: str | None) -> SqlStore:
     """
 
     def connect(writes: bool) -> sqlite3.Connection:
+        # made by us, so that it and the files beside it were never anybody else's to read
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         if writes:
             # the log is what survives: here it is enough that some earlier moment stays whole
@@ -251,7 +259,8 @@ def open_sqlite(path: Path, belongs: str | None) -> SqlStore:
             connection.executescript(_TABLES.format(blob="BLOB"))
         return connection
 
-    store = SqlStore(connect, "?", sqlite3.Error, belongs)
+    emptied = "PRAGMA wal_checkpoint(TRUNCATE)"
+    store = SqlStore(connect, "?", sqlite3.Error, belongs, emptied)
     path.chmod(0o600)
     return store
 
@@ -273,7 +282,12 @@ def open_postgres(url: str, belongs: str | None) -> SqlStore:
         raise MissingExtraError("a store in PostgreSQL", "postgres") from error
 
     def connect(writes: bool) -> Any:
-        connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
+        # a server that does not answer must not hold up decisions for longer than this
+        patience: dict[str, Any] = {"tcp_user_timeout": 5_000, "keepalives_idle": 5}
+        patience |= {"connect_timeout": 10}
+        if not writes:
+            patience["options"] = "-c statement_timeout=5000"
+        connection = psycopg.connect(url, autocommit=True, **patience)
         if writes:
             _lock(connection)
             for statement in _TABLES.format(blob="BYTEA").split(";"):

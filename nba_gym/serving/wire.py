@@ -13,6 +13,10 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import Server, ServerState
 
+PIPELINED = 8
+"""Most requests on a connection that wait for an earlier one's answer."""
+OVERHEAD = 8
+"""Bytes on the wire per byte of a request: a body in chunks of one byte takes six."""
 _BUSY = b'{"error":"the service is busy; try again in a second"}'
 _TEXTS = {
     400: ("Bad Request", b'{"error":"the request must be plain HTTP/1.1"}'),
@@ -78,7 +82,7 @@ class Guarded(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._header_bytes = 0
+        self._header_bytes = self._message_bytes = 0
         self._n_headers = 0
         self._field_bytes = 0
         self._body_bytes = 0
@@ -103,11 +107,14 @@ class Guarded(HttpToolsProtocol):
             self._since = self.loop.time()
         if self._in_header:
             self._header_bytes += len(data)
+        self._message_bytes += len(data)
         super().data_received(data)
         if self.transport.is_closing():
             return
         if self._in_header and self._header_bytes > self.limits.header_bytes:
             self._refuse(431)
+        elif self._message_bytes > OVERHEAD * (self.limits.body_bytes + self.limits.header_bytes):
+            self._refuse(413)
         elif self.parser is not None and self.parser.should_upgrade():
             self._refuse(400)
 
@@ -122,7 +129,11 @@ class Guarded(HttpToolsProtocol):
         self._n_headers = self._field_bytes = self._body_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of the header."""
+        """A field of the header; one behind a body is not what was checked, and refused."""
+        if not self._in_header:
+            if not self.transport.is_closing():
+                self._refuse(400)
+            return
         self._n_headers += 1
         self._field_bytes += len(name) + len(value)
         if self._n_headers <= self.limits.headers:
@@ -136,7 +147,9 @@ class Guarded(HttpToolsProtocol):
             self._refuse(431)
         elif self._announced() > self.limits.body_bytes:
             self._refuse(413)
-        elif self.url == b"/v1/decide" and self._is_busy() and self._may_answer_now():
+        elif len(self.pipeline) >= PIPELINED:
+            self._refuse(503)
+        elif self._may_be_shed() and self._is_busy():
             self._skipping = True
             self.transport.write(_SHED)
             self.turned_away(503)
@@ -158,17 +171,17 @@ class Guarded(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is there."""
         self.receiving.discard(self)
-        self._since, self._in_header, self._header_bytes = None, True, 0
+        self._since, self._in_header, self._header_bytes, self._message_bytes = None, True, 0, 0
         self._idle_since = self.loop.time()
         if not self._skipping and not self.transport.is_closing():
             super().on_message_complete()
 
     def look_after(self, now: float) -> None:
         """Close the connection if it takes too long over anything."""
+        busy = not self.answered
         if self.transport.is_closing():
-            return
-        busy = self.cycle is not None and not self.cycle.response_complete
-        if self._since is not None and now - self._since > self.limits.receive_s:
+            pass  # but whoever does not read the last answer must not hold the connection
+        elif self._since is not None and now - self._since > self.limits.receive_s:
             self._refuse(408)
         elif not busy and self._since is None and now - self._idle_since > self.limits.idle_s:
             self.transport.close()
@@ -201,12 +214,25 @@ class Guarded(HttpToolsProtocol):
         at once, most of the wait is for the application in front of it. Whoever takes their time
         over a body keeps nobody out.
         """
-        under_way = len(self.tasks) - len(self.receiving)
+        unread = sum(not each.answered for each in self.receiving)
+        under_way = len(self.tasks) - unread
         return under_way >= self.limits.requests or self.full()
+
+    @property
+    def answered(self) -> bool:
+        """Whether the last request has been answered, if only for lack of a key."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _may_be_shed(self) -> bool:
+        """Whether it asks for a decision, and an answer at once on an open connection will do."""
+        parser: Any = self.parser
+        if self.url != b"/v1/decide" or parser.get_method() != b"POST" or self.stopping():
+            return False
+        return bool(parser.should_keep_alive()) and self._may_answer_now()
 
     def _may_answer_now(self) -> bool:
         """Whether no earlier request on the connection still waits for its answer."""
-        return (self.cycle is None or self.cycle.response_complete) and not self.pipeline
+        return self.answered and not self.pipeline
 
     def _announced(self) -> int:
         for name, value in self.headers:
@@ -279,8 +305,8 @@ class GracefulServer(Server):
             await asyncio.sleep(0.05)
             if self.server_state.total_requests != seen or self.server_state.tasks:
                 quiet_since, seen = loop.time(), self.server_state.total_requests
-        self._looking.cancel()
         await super().shutdown(sockets)
+        self._looking.cancel()
 
     async def _look_after(self) -> None:
         loop = asyncio.get_running_loop()

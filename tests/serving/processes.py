@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class Server:
     def stop(self) -> int:
         """Ask it to stop, and wait."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(90)
 
     def logs(self) -> list[dict[str, Any]]:
         lines = (self.data / "errors.txt").read_text().splitlines()
@@ -72,7 +73,7 @@ class Server:
         self, method: str, path: str, body: Any = None, **headers: str
     ) -> tuple[int, Any, dict[str, str]]:
         """One request: status, parsed body and headers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         sent = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if sent is not None:
@@ -91,8 +92,9 @@ class Server:
         """Whatever comes back for some bytes, until the other side closes or is quiet."""
         got = b""
         with socket.create_connection(("127.0.0.1", self.port), timeout=wait) as connection:
-            try:
+            with suppress(ConnectionError):  # the answer may come, and the end, before all is sent
                 connection.sendall(data)
+            try:
                 while True:
                     part = connection.recv(65_536)
                     if not part:

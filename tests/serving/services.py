@@ -58,7 +58,7 @@ class Bench:
             self.memory,
             self.lineup,
             self._reply,
-            longest_wait=10.0,
+            longest_wait=WAIT,
             **self.options,
         )
         self.caught_up = bring_up_to_date(self.store, self.folder, self.desk)

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from nba_gym.errors import LogError
-from nba_gym.serving.chain import read_chain, segments_of, verify
+from nba_gym.serving.chain import read_chain, segment_path, segments_of, verify
 from nba_gym.serving.decision_log import DecisionLog, read_after
 from nba_gym.serving.erasure import erase_customer
 
@@ -150,6 +150,51 @@ def test_an_erased_customer_is_gone_and_the_chain_holds(tmp_path):
     assert text.count(b'"c-2"') == 11
     found = verify(tmp_path)
     assert (found.decisions, found.erased) == (33, 10)
+
+
+def test_the_chain_goes_on_after_erasures_that_found_nobody(tmp_path):
+    with DecisionLog(tmp_path) as log:
+        log.append(items(6))
+        for _ in range(3):
+            assert erase_customer(log, "nobody", "now") == 0
+    assert len(segments_of(tmp_path)) == 2
+    with DecisionLog(tmp_path) as log:
+        assert log.next_seq == 6
+        log.append(items(2, 6))
+    assert verify(tmp_path).decisions == 8
+
+
+def test_empty_segments_before_the_last_do_not_hide_where_the_chain_ends(tmp_path):
+    with DecisionLog(tmp_path) as log:
+        log.append(items(6))
+    (first,) = segments_of(tmp_path)
+    for number in (2, 3):  # as an earlier version left them
+        segment_path(tmp_path, number).touch(0o600)
+    assert first.stat().st_size
+    with DecisionLog(tmp_path) as log:
+        assert log.next_seq == 6
+        log.append(items(2, 6))
+    assert verify(tmp_path).decisions == 8
+
+
+def test_a_disk_that_refuses_is_trouble_until_it_takes_something_or_for_a_while(
+    tmp_path, monkeypatch
+):
+    def refuse(file, block):
+        raise OSError(28, "No space left on device")
+
+    with DecisionLog(tmp_path) as log:
+        for ending in ("takes", "while"):
+            with monkeypatch.context() as full:
+                full.setattr(os, "write", refuse)
+                with pytest.raises(LogError, match="No space"):
+                    log.append(items(1))
+            assert "refused" in log.trouble
+            if ending == "takes":
+                log.append(items(1))
+            else:
+                monkeypatch.setattr("nba_gym.serving.decision_log.REFUSED_S", 0.0)
+            assert log.trouble == ""
 
 
 def test_an_erasure_that_was_interrupted_is_finished_by_the_next(tmp_path, monkeypatch):

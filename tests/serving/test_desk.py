@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from base64 import b64decode
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -14,8 +15,11 @@ from nba_gym.evaluation import record_journeys
 from nba_gym.policies import UniformRandom
 from nba_gym.replay import replay
 from nba_gym.serving.chain import read_chain, segments_of, verify
+from nba_gym.serving.choosing import choose
+from nba_gym.serving.contents import FORBIDDEN
 from nba_gym.serving.desk import TURNED_AWAY
 from nba_gym.serving.exporting import export_log
+from nba_gym.serving.store import Changes
 from tests.serving.processes import wait_for
 from tests.serving.services import WAIT, Bench, question
 
@@ -100,6 +104,73 @@ def test_after_a_crash_everything_acknowledged_is_remembered(tmp_path, retail, l
     assert bench.decide(customer="c-1")["period"] == 6
     bench.end()
     verify(tmp_path)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_an_outcome_under_a_key_counts_once_also_after_a_crash(lost, tmp_path, retail, lineup):
+    bench = Bench(tmp_path, retail, lineup)
+    made = bench.decide(customer="ann")["decision"]
+    bench.memory.flush()
+    bench.memory._bring = lambda: None
+    told = bench.report(made, "k", reward=5.0)
+    bench.crash()
+    if lost:
+        for path in tmp_path.glob("store.sqlite*"):
+            path.unlink()
+    bench.begin()
+    assert bench.report(made, "k", reward=5.0) == told
+    with pytest.raises(RequestError, match="new one"):
+        bench.report(made, "k", reward=6.0)
+    assert text_of(tmp_path).count(b'"kind":"outcome"') == 1
+    assert bench.erase("ann") == {"erased": 2}
+    bench.end()
+    assert b'"ann"' not in text_of(tmp_path)
+    verify(tmp_path)
+
+
+def test_what_a_policy_of_its_own_closes_is_neither_ranked_nor_explored(bench, monkeypatch):
+    engine = bench.lineup.champion
+    decide = type(engine).decide_batch
+    closed = np.arange(1, bench.scenario.n_actions - 1)
+
+    def capped(self, features, masks):
+        said = decide(self, features, masks)
+        scores = said.scores.copy()
+        scores[:, closed] = FORBIDDEN
+        return (
+            said._replace(scores=scores)
+            if hasattr(said, "_replace")
+            else replace(said, scores=scores)
+        )
+
+    monkeypatch.setattr(type(engine), "decide_batch", capped)
+    monkeypatch.setattr(
+        "nba_gym.serving.decider.choose",
+        lambda scores, masks, epsilon, luck: choose(scores, masks, 1.0, luck),
+    )
+    names = {bench.scenario.actions[i].name for i in closed}
+    for i in range(20):
+        told = bench.decide(customer=f"c-{i}")
+        assert not names & {each["action"] for each in told["ranked"]}
+        assert told["action"] not in names
+        assert sum(each["propensity"] for each in told["ranked"]) == pytest.approx(1.0)
+    told = bench.decide(customer="c-0")
+    rules = {each["action"]: each["rules"] for each in told["dropped"]}
+    assert ["policy: its own cap on contacts"] in [rules[name] for name in names]
+
+
+def test_a_history_that_cannot_be_read_is_its_own_customers_trouble(bench):
+    bench.decide(customer="ann", events=[{}])
+    bench.memory.flush()
+    state = bench.memory.state("ann")
+    bench.memory._store.apply(Changes(states={"bob": state[:-40] + b"?" * 4}, seq=1))
+    asked = [question(bench.reader, customer=name) for name in ("ann", "bob", "cleo")]
+    ann, bob, cleo = [bench.ask_later(each) for each in asked]
+    assert json.loads(ann.result(WAIT))["period"] == 1
+    assert json.loads(cleo.result(WAIT))["period"] == 0
+    with pytest.raises(RequestError, match="history must be") as error:
+        bob.result(WAIT)
+    assert error.value.status == 409
 
 
 def test_a_store_that_was_lost_is_made_again_from_the_log(tmp_path, retail, lineup):
@@ -240,7 +311,7 @@ def test_an_erased_customer_is_forgotten_everywhere(bench):
     assert verify(bench.folder).erased == 1
     bench.memory.flush()
     for path in bench.folder.iterdir():
-        assert b"ann-erased" not in path.read_bytes() or path.suffix == ".sqlite-wal"
+        assert b"ann-erased" not in path.read_bytes()
     assert bench.decide(customer="ann-erased")["period"] == 0
     target = bench.folder / "out.parquet"
     export_log(bench.folder, target)
@@ -269,11 +340,16 @@ def test_who_has_waited_too_long_is_turned_away_only_where_the_queue_stands(
 ):
     gate = threading.Event()
     append = bench.log.append
-    monkeypatch.setattr(bench.log, "append", lambda items: gate.wait(20) and append(items))
+
+    def stand(items):
+        return gate.wait(WAIT) and append(items)
+
+    here = threading.Event()
+    monkeypatch.setattr(bench.log, "append", lambda items: here.set() or stand(items))
     monkeypatch.setattr("nba_gym.serving.desk.STANDING", standing)
-    monkeypatch.setattr(bench.desk, "_longest_wait", 0.01)
     first = bench.ask_later(question(bench.reader, customer="first"))
-    assert wait_for(lambda: bench.desk.queue == 0)
+    assert here.wait(WAIT)
+    monkeypatch.setattr(bench.desk, "_longest_wait", 0.01)
     others = [bench.ask_later(question(bench.reader, customer=f"c-{i}")) for i in range(4)]
     time.sleep(0.05)
     gate.set()
