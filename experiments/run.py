@@ -73,11 +73,13 @@ def main(arguments: Arguments) -> None:
 
 def _in_folder(arguments: Arguments, study: Study, planned: Plan, out: Path) -> None:
     """All that is done in the folder of the study."""
-    store = Store(out, fresh=arguments.fresh)
-    left = to_do(planned, store)
+    store = Store(out)
+    left = list(planned.tasks.values()) if arguments.fresh else to_do(planned, store)
     _announce(planned, left, out)
     if arguments.plan:
         return
+    if arguments.fresh:
+        store = Store(out, fresh=True)
     about = _about(arguments, study, planned)
     _write(out, about | {"finished": False})
     try:

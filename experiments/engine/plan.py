@@ -87,6 +87,7 @@ def plan(study: Study, sources: Mapping[str, Any], *, small: bool = False) -> Pl
                 planner.leave_out(scenario.name, variation.name, "everybody", str(why))
                 continue
             planner.add(asked)
+    planner.check_settings()
     if not planner.plan.cells:
         raise DataError("study must have at least one cell, got none that fits its scenarios")
     return planner.plan
@@ -109,17 +110,43 @@ def _check(study: Study) -> None:
         twice = [name for name in several if several.count(name) > 1]
         if twice:
             raise DataError(f"{what} must differ in name, got {twice[0]!r} twice")
+    _check_contenders(study, names)
+
+
+def _check_contenders(study: Study, names: list[str]) -> None:
     wanted = [*study.baseline, *(name for each in study.variations for name in each.contenders)]
     for name in wanted:
         if name not in names:
             hint = nearest(name, names)
             raise DataError(f"contender must be one of the study, got {name!r}{hint}")
+    for each in study.variations:
+        if each.contenders and not set(each.contenders) & set(study.baseline):
+            raise DataError(
+                f"variations.{each.name}.contenders must hold a baseline to compare with "
+                f"({', '.join(study.baseline)}), got none"
+            )
 
 
 class _Planner:
     def __init__(self, study: Study, sources: dict[str, Any], *, small: bool) -> None:
         self.study, self.sources, self.small = study, sources, small
         self.plan = Plan()
+        self.settings: set[str] = set()
+
+    def check_settings(self) -> None:
+        """Whether what variations set in recipes is a setting of any.
+
+        Raises:
+            DataError: If nobody knows one.
+        """
+        for variation in self.study.variations:
+            for name in variation.recipe:
+                if name not in self.settings:
+                    hint = nearest(name, sorted(self.settings))
+                    raise DataError(
+                        f"variations.{variation.name}.recipe must hold settings of a recipe of "
+                        f"the study, got {name!r}{hint}"
+                    )
 
     def leave_out(self, scenario: str, variation: str, who: str, why: str) -> None:
         told = {"scenario": scenario, "variation": variation, "contender": who, "why": why}
@@ -210,6 +237,7 @@ class _Planner:
         recipe = load_recipe(asked.learning.name, agent.recipe)
         known = recipe.as_dict()
         recipe = recipe.with_changes(**{k: _tupled(x) for k, x in agent.changes.items()})
+        self.settings |= set(known)
         some = {k: _tupled(x) for k, x in asked.variation.recipe.items() if k in known}
         recipe = recipe.with_changes(**some)
         if self.small:

@@ -78,6 +78,8 @@ def verdict(answer: Answer) -> str:
     """A verdict in words; of an underpowered comparison, what it would take."""
     if answer.verdict != "underpowered":
         return answer.verdict
+    if answer.alone:
+        return "underpowered: one seed"
     if answer.seeds_needed is not None:
         return f"underpowered: {answer.seeds_needed} seeds"
     if answer.customers_needed is not None:

@@ -13,6 +13,7 @@ from nba_gym.errors import DataError, ScenarioError, nearest
 from nba_gym.evaluation.card.mechanisms import MECHANISMS, Mechanism, find, is_on, scale
 from nba_gym.evaluation.drift import check_drift
 from nba_gym.scenario import Scenario, load_scenario
+from nba_gym.scenario.load import preset_names
 
 _BY_NAME = {each.name: each for each in MECHANISMS}
 
@@ -166,12 +167,15 @@ def load_worlds(study: Study) -> dict[str, Scenario]:
         if scenario.name in worlds:
             raise DataError(f"scenarios must differ in name, got {scenario.name!r} twice")
         worlds[scenario.name] = scenario
-    for variation in study.variations:
-        for name in variation.scenarios:
-            if name not in worlds:
-                hint = nearest(name, worlds)
+    named = {f"variations.{each.name or AS_IT_IS}": each.scenarios for each in study.variations}
+    named |= {f"agents.{name}": agent.scenarios for name, agent in study.agents.items()}
+    for field, scenarios in named.items():
+        for name in scenarios:
+            # an agent may name a preset that --set scenarios=... has left out
+            elsewhere = field.startswith("agents.") and name in preset_names()
+            if name not in worlds and not elsewhere:
                 raise DataError(
-                    f"variations.{variation.name or AS_IT_IS}.scenarios must be among those of "
-                    f"the study, got {name!r}{hint}"
+                    f"{field}.scenarios must be among those of the study, got "
+                    f"{name!r}{nearest(name, worlds)}"
                 )
     return worlds

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,9 @@ def test_an_interrupted_study_loses_one_task_and_goes_on(tmp_path, monkeypatch, 
     assert about["provenance"]["machine"]["cores"]
     assert "underpowered" in capsys.readouterr().out
     assert pl.read_parquet("runs/tiny/answers.parquet").height == 4
+    command.main(replace(arguments, plan=True, fresh=True))
+    assert "to do: 5 of kind cell" in capsys.readouterr().out
+    assert len(list(Path("runs/tiny/cells").iterdir())) == 5
 
 
 def test_a_study_is_run_once_at_a_time(tmp_path):
@@ -240,7 +244,7 @@ def test_an_engine_that_was_closed_starts_nobody(tmp_path):
 
 @pytest.mark.slow
 def test_a_worker_that_dies_is_replaced_and_the_bits_are_those_of_one_process(tmp_path):
-    made = planned(tmp_path, STUDY, "seeds=1", "agents.ppo.scenarios=['nowhere']")
+    made = planned(tmp_path, STUDY, "seeds=1", "agents.ppo.scenarios=['telecom']")
     run(made, tmp_path / "here")
     engine = LocalEngine(1)
     try:
@@ -315,6 +319,9 @@ def test_a_study_is_found_by_name_and_by_file(tmp_path):
         ("variations=[{name='a', acting={drift={tolerence=0.1}}}]", "did you mean 'tolerance'"),
         ("variations=[{name='a', acting={scale={'contacts are noticed'=50.0}}}]", "stay within"),
         ("variations=[{name='a', scenarios=['contro']}]", "did you mean 'control'"),
+        ("agents.ppo.scenarios=['contro']", "did you mean 'control'"),
+        ("variations=[{name='a', recipe={stpes=52000}}]", "did you mean 'steps'"),
+        ("variations=[{name='a', contenders=['wait']}]", "must hold a baseline"),
         ("variations=[]", "variations must hold at least one"),
         ("variations=[{name='a'}, {name='a'}]", "variations must differ in name"),
     ],

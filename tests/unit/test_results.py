@@ -38,6 +38,7 @@ def study(folder: Path, cells: dict[str, list[Observed]], world: str = "shop", *
 
     Where there is a study of another world in the folder, it gets one world more.
     """
+    folder.mkdir(exist_ok=True)
     kept = folder / "study.json"
     told = json.loads(kept.read_text()) if kept.exists() else {"cells": [], "contenders": {}}
     for name, seeds in cells.items():
@@ -46,7 +47,8 @@ def study(folder: Path, cells: dict[str, list[Observed]], world: str = "shop", *
             place = folder / "cells" / told["cells"][-1]
             place.mkdir(parents=True)
             keys = {"scenario": world, "variation": "as_it_is", "contender": name, "seed": seed}
-            keys |= {"kind": "agent", "privileged": name == "oracle", "world": "abc"}
+            kind = "agent" if len(seeds) > 1 else "policy"
+            keys |= {"kind": kind, "privileged": name == "oracle", "world": "abc"}
             write_cell(place, keys, each, [{"steps": 1, "value": 2.0}] if name == "agent" else [])
         told["contenders"][name] = {}
     told |= {"baseline": ["practice"], "worlds": {"abc": {"personas": ["a", "b"]}}} | about
@@ -130,12 +132,54 @@ def test_two_agents_differ_only_beyond_the_luck_of_seeds_and_of_customers(tmp_pa
     assert other.verdict == "better"
 
 
+def test_one_training_seed_says_nothing_of_others(tmp_path):
+    results = study(tmp_path, {"practice": [seen(BASE)], "agent": [seen(BASE + 10.0)]})
+    for cell in results.records.values():
+        cell["kind"] = "agent" if cell["contender"] == "agent" else "policy"
+    (alone,) = answers(results)
+    assert (alone.alone, alone.verdict) == (True, "underpowered")
+    assert (alone.seeds_needed, alone.customers_needed) == (None, None)
+    results.records["shop--as_it_is--agent--0"]["kind"] = "policy"
+    assert answers(results)[0].verdict == "better"
+
+
+def test_a_policy_beside_a_trained_baseline_has_its_seeds_in_the_error(tmp_path):
+    cells = {"practice": seeds(0.0, 5.0), "rule": [seen(BASE + 4.0)], "agent": seeds(4.0, 0.01)}
+    results = study(tmp_path, cells)
+    rule, agent = answers(results)
+    assert rule.gain.low < 0.0 < rule.gain.high
+    assert rule.seeds_needed is not None
+    assert rule.seeds_needed > 6
+    told = {each.contender: each for each in overall(results)}
+    assert list(told) == ["rule", "agent"]
+    percent = told["agent"].percent
+    assert percent is not None
+    assert percent.mean == pytest.approx(agent.percent.mean, rel=1e-6)
+    assert percent.high - percent.low == pytest.approx(
+        agent.percent.high - agent.percent.low, rel=0.01
+    )
+    assert 0.5 < told["agent"].improvement < 1.0  # some seeds of the baseline do better
+    gains = by_persona(results).filter(contender="practice")["gain"].to_list()
+    assert gains == pytest.approx([0.0, 0.0], abs=1e-9)
+
+
+def test_more_comparisons_take_more_seeds(tmp_path):
+    few = {"practice": [seen(BASE)], "agent": seeds(0.3, 3.0)}
+    (alone,) = answers(study(tmp_path / "few", few))
+    many = few | {f"other_{i}": seeds(0.3 + i / 10.0, 3.0) for i in range(5)}
+    among = answers(study(tmp_path / "many", many))[0]
+    assert alone.verdict == among.verdict == "underpowered"
+    assert alone.seeds_needed is not None
+    assert among.seeds_needed is not None
+    assert among.seeds_needed > alone.seeds_needed
+
+
 def test_the_share_of_the_optimum_is_that_of_the_best_policy_on_the_same_customers(tmp_path):
     cells = {"practice": [seen(BASE)], "agent": seeds(-5.0, 0.1), "optimal": [seen(BASE * 1.25)]}
     agent, best = answers(study(tmp_path, cells))
     assert agent.of_optimum == pytest.approx((BASE.mean() - 5.0) / (1.25 * BASE.mean()))
     assert best.of_optimum == pytest.approx(1.0)
-    assert overall(load_results(tmp_path))[1].scenarios == ("shop",)
+    assert overall(load_results(tmp_path))[0].scenarios == ("shop",)
 
 
 def test_figures_over_all_worlds_are_over_those_that_all_agents_have_in_common(tmp_path):
@@ -145,7 +189,7 @@ def test_figures_over_all_worlds_are_over_those_that_all_agents_have_in_common(t
     results = study(tmp_path, both, "alley")
     found = {each.contender: each for each in overall(results)}
     assert {name: each.scenarios for name, each in found.items()} == dict.fromkeys(
-        ("practice", "oracle", "wide", "narrow"), ("shop",)
+        ("oracle", "wide", "narrow"), ("shop",)
     )
     for name, gain in (("wide", 1.0), ("narrow", 2.0)):
         percent = found[name].percent
@@ -166,7 +210,7 @@ def test_figures_over_all_worlds_say_how_far_other_customers_may_be(tmp_path):
     assert shares[2] == pytest.approx(1 / 6)  # the best third, of which a sixth is in the middle
     errors = [part.by_customer.std(ddof=1) / N**0.5 for part in parts.values()]
     error = np.hypot.reduce([share * each for share, each in zip(shares, errors, strict=True)])
-    percent = overall(results)[1].percent
+    percent = overall(results)[0].percent
     assert percent is not None
     assert (percent.high - percent.low) / 2.0 == pytest.approx(1.96 * error, rel=0.01)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from nba_gym.errors import DataError
 from nba_gym.evaluation.results import Results
 from nba_gym.evaluation.statistics.power import customers_for, seeds_for
-from nba_gym.evaluation.statistics.testing import gap, holm, improvement, permutation_p
+from nba_gym.evaluation.statistics.sides import Side, gain_of, over_seeds, side_of
+from nba_gym.evaluation.statistics.testing import gap_of, holm, improvement, permutation_p
 from nba_gym.evaluation.statistics.typical import (
     Estimate,
     Floats,
+    interquartile_mean,
     over_customers,
     stratum_shares,
     typical,
@@ -44,6 +46,8 @@ class Answer:
         baseline: Who differences are taken to.
         privileged: Whether the contender sees what a firm cannot.
         seeds: Training seeds; 1 for a policy that is not trained.
+        alone: Whether it, or the baseline, is trained and has a single seed, which says nothing of
+            others: nothing can be said then.
         value: What the typical seed is worth per customer, with its 95 % interval.
         gain: The same less the baseline, on the same customers.
         percent: The gain in per cent of the baseline's value.
@@ -65,6 +69,7 @@ class Answer:
     baseline: str
     privileged: bool
     seeds: int
+    alone: bool
     value: Interval
     gain: Interval
     percent: Interval
@@ -77,16 +82,22 @@ class Answer:
     customers_needed: int | None
 
 
-@dataclass(frozen=True)
-class _Side:
-    """One contender: mean value by seed, and mean over seeds by customer."""
+class _Needs(NamedTuple):
+    """What it takes to tell how many seeds or customers would do.
 
-    by_seed: Floats
-    by_customer: Floats
+    Attributes:
+        effect: The smallest difference that matters.
+        seeds: The gain with its error over seeds; none where nobody has seeds.
+        n_seeds: How many there were.
+        owed: Standard error owed to customers.
+        n_customers: How many there were.
+    """
 
-    @property
-    def several(self) -> bool:
-        return len(self.by_seed) > 1
+    effect: float
+    seeds: Estimate | None
+    n_seeds: int
+    owed: float
+    n_customers: int
 
 
 def answers(results: Results, matters: float = MATTERS) -> list[Answer]:
@@ -96,7 +107,7 @@ def answers(results: Results, matters: float = MATTERS) -> list[Answer]:
         results: A study; cells that are not there yet are left out.
         matters: Share of the baseline's value below which a difference does not matter.
     """
-    found: list[Answer] = []
+    found: list[tuple[Answer, _Needs]] = []
     places = dict.fromkeys((r["scenario"], r["variation"]) for r in results.records.values())
     for scenario, variation in places:
         cells = results.select(scenario=scenario, variation=variation)
@@ -109,10 +120,13 @@ def answers(results: Results, matters: float = MATTERS) -> list[Answer]:
         for name in who:
             if name != baseline:
                 one = results.cell(results.select(**_keys(scenario, variation, name))[0])
-                answer = _answer(sides[name], sides[baseline], sides.get(OPTIMAL), matters)
+                base = results.cell(results.select(**_keys(scenario, variation, baseline))[0])
+                answer, needs = _answer(sides[name], sides[baseline], sides.get(OPTIMAL), matters)
+                pairs = ((one, sides[name]), (base, sides[baseline]))
+                alone = any(c["kind"] == "agent" and not side.several for c, side in pairs)
                 about = {"scenario": scenario, "variation": variation, "contender": name}
-                about |= {"baseline": baseline, "privileged": one["privileged"]}
-                found.append(replace(answer, **about))
+                about |= {"baseline": baseline, "privileged": one["privileged"], "alone": alone}
+                found.append((replace(answer, **about), needs))
     return _adjusted(found, matters)
 
 
@@ -122,31 +136,32 @@ def _keys(scenario: str, variation: str, contender: str) -> dict[str, str]:
 
 def _side(
     results: Results, scenario: str, variation: str, contender: str, numbers: NDArray[Any]
-) -> _Side:
+) -> Side:
     """A contender in a variation of a world; all must have met the same customers."""
     cells = results.select(**_keys(scenario, variation, contender))
     several = [results.customers(name) for name in cells]
     for name, each in zip(cells, several, strict=True):
         if not np.array_equal(each["customer"], numbers):
             raise DataError(f"cells must have the same customers, got others in {name!r}")
-    values = np.stack([each["value"] for each in several])
-    return _Side(values.mean(axis=1), values.mean(axis=0))
+    return side_of([each["value"] for each in several])
 
 
-def _answer(one: _Side, base: _Side, best: _Side | None, matters: float) -> Answer:
-    """What is known of two sides; who they are is filled in afterwards."""
-    seeds, gains = _over_seeds(one, base), one.by_customer - base.by_customer
-    customers = over_customers(gains)
-    owed = float(customers.error)
-    estimate = customers if seeds is None else with_customers(seeds, gains)
+def _answer(one: Side, base: Side, best: Side | None, matters: float) -> tuple[Answer, _Needs]:
+    """What is known of two sides; who they are, and what p makes of it, is filled in afterwards."""
+    customers = over_customers(one.by_customer - base.by_customer)
+    estimate = gain_of(one, base)
     level = abs(float(base.by_seed.mean()))
-    gain = estimate.interval()
-    need = matters * level
-    told = None if seeds is None else seeds_for(need, seeds, len(one.by_seed), owed)
-    short = told is None and need > 0.0
-    value = _value(one)
-    return Answer(
-        "", "", "", "", False, len(one.by_seed),
+    gain, value = estimate.interval(), one.value().interval()
+    n_seeds = max(len(one.by_seed), len(base.by_seed))
+    needs = _Needs(
+        matters * level,
+        over_seeds(one, base),
+        n_seeds,
+        float(customers.error),
+        len(one.by_customer),
+    )
+    answer = Answer(
+        "", "", "", "", False, len(one.by_seed), False,
         value=value,
         gain=gain,
         percent=Interval(*(100.0 * x / level if level else float("nan") for x in gain)),
@@ -155,12 +170,13 @@ def _answer(one: _Side, base: _Side, best: _Side | None, matters: float) -> Answ
         improvement=improvement(one.by_seed, base.by_seed),
         of_optimum=None if best is None else value.mean / float(best.by_seed.mean()),
         verdict="underpowered",
-        seeds_needed=told,
-        customers_needed=customers_for(need, owed, len(gains)) if short else None,
+        seeds_needed=None,
+        customers_needed=None,
     )  # fmt: skip
+    return answer, needs
 
 
-def _p_value(one: _Side, base: _Side, estimate: Estimate, customers: Estimate) -> float:
+def _p_value(one: Side, base: Side, estimate: Estimate, customers: Estimate) -> float:
     """How surely they differ: where both have seeds, beyond the luck of seeds and of customers."""
     if min(len(one.by_seed), len(base.by_seed)) < ENOUGH:
         return float(estimate.p_value())
@@ -168,39 +184,41 @@ def _p_value(one: _Side, base: _Side, estimate: Estimate, customers: Estimate) -
     return max(float(seeds), float(customers.p_value()))
 
 
-def _over_seeds(one: _Side, base: _Side) -> Estimate | None:
-    """The gain of the typical seed, its error that of seeds alone; none where nobody has seeds."""
-    if one.several and base.several:
-        return gap(one.by_seed, base.by_seed)
-    if one.several:
-        return typical([one.by_seed - base.by_seed[0]])
-    if base.several:
-        other = typical([base.by_seed - one.by_seed[0]])
-        return other._replace(value=-other.value)
-    return None
-
-
-def _value(side: _Side) -> Interval:
-    if not side.several:
-        return over_customers(side.by_customer).interval()
-    return with_customers(typical([side.by_seed]), side.by_customer).interval()
-
-
-def _adjusted(found: Sequence[Answer], matters: float) -> list[Answer]:
+def _adjusted(found: Sequence[tuple[Answer, _Needs]], matters: float) -> list[Answer]:
     """The same with p-values adjusted for the family, and verdicts by them."""
-    family = [i for i, answer in enumerate(found) if not answer.privileged]
-    adjusted = dict(zip(family, holm([found[i].p for i in family]), strict=True))
+    family = [i for i, (each, _) in enumerate(found) if not (each.privileged or each.alone)]
+    adjusted = dict(zip(family, holm([found[i][0].p for i in family]), strict=True))
+    # by how much the next one up is held to more than the usual level
+    ranked = sorted(family, key=lambda i: found[i][0].p)
+    levels = {i: LEVEL / (len(family) - rank) for rank, i in enumerate(ranked)}
     told: list[Answer] = []
-    for i, each in enumerate(found):
+    for i, (each, needs) in enumerate(found):
         p = adjusted.get(i, each.p)
         answer = replace(each, p_holm=p, verdict=_verdict(each, p, matters))
-        if answer.verdict != "underpowered":
-            answer = replace(answer, seeds_needed=None, customers_needed=None)
+        if answer.verdict == "underpowered" and not each.alone:
+            answer = replace(answer, **_enough(needs, levels.get(i, LEVEL)))
         told.append(answer)
     return told
 
 
+def _enough(needs: _Needs, level: float) -> dict[str, int | None]:
+    """Seeds with which the smallest difference that matters is seen; else customers that it takes.
+
+    Args:
+        needs: What there was.
+        level: Of the test, as Holm holds this comparison to it.
+    """
+    effect, seeds, n_seeds, owed, n_customers = needs
+    enough = None if seeds is None else seeds_for(effect, seeds, n_seeds, owed, level)
+    if enough is not None or effect == 0.0:
+        return {"seeds_needed": enough, "customers_needed": None}
+    more = customers_for(effect, owed, n_customers, level)
+    return {"seeds_needed": None, "customers_needed": more if more > n_customers else None}
+
+
 def _verdict(answer: Answer, p: float, matters: float) -> Verdict:
+    if answer.alone:
+        return "underpowered"
     if p < LEVEL:
         return "better" if answer.gain.mean > 0.0 else "worse"
     if max(abs(answer.percent.low), abs(answer.percent.high)) <= 100.0 * matters:
@@ -221,6 +239,8 @@ class Overall:
             of the baseline's value, with its 95 % interval over other seeds and other customers;
             none with fewer than 2 seeds.
         improvement: Mean probability of doing better than the baseline.
+        p_holm: Two-sided p-value of no gain, adjusted for all contenders of the variation that a
+            firm could use (Holm); that of a privileged one as it is, not a number without seeds.
     """
 
     variation: str
@@ -228,6 +248,7 @@ class Overall:
     scenarios: tuple[str, ...]
     percent: Interval | None
     improvement: float
+    p_holm: float
 
 
 @dataclass(frozen=True)
@@ -235,11 +256,13 @@ class Scores:
     """Gains in per cent of the baseline's value in one scenario.
 
     Attributes:
-        by_seed: By training seed, the mean over customers.
+        by_seed: By training seed, the mean over customers, less the typical seed of the baseline.
+        baseline: The baseline's own seeds likewise: 0 where it is not trained.
         by_customer: By customer, the mean over seeds.
     """
 
     by_seed: Floats
+    baseline: Floats
     by_customer: Floats
 
 
@@ -256,15 +279,17 @@ def scores(results: Results, variation: str, contender: str) -> dict[str, Scores
             None,
         )
         cells = results.select(**_keys(scenario, variation, contender))
-        if baseline is None or not cells:
+        if baseline in (None, contender) or not cells:
             continue
         numbers = results.customers(cells[0])["customer"]
         base = _side(results, scenario, variation, baseline, numbers)
         one = _side(results, scenario, variation, contender, numbers)
-        if level := float(base.by_seed.mean()):
+        if level := abs(float(base.by_seed.mean())):
+            usual = interquartile_mean(base.by_seed)
             found[scenario] = Scores(
-                100.0 * (one.by_seed - level) / abs(level),
-                100.0 * (one.by_customer - base.by_customer) / abs(level),
+                100.0 * (one.by_seed - usual) / level,
+                100.0 * (base.by_seed - usual) / level,
+                100.0 * (one.by_customer - base.by_customer) / level,
             )
     return found
 
@@ -296,29 +321,45 @@ def common_scores(results: Results, variation: str) -> dict[str, dict[str, Score
 
 def overall(results: Results) -> list[Overall]:
     """All contenders over all scenarios that they have in common, variation by variation."""
+    hidden = {r["contender"] for r in results.records.values() if r["privileged"]}
     found: list[Overall] = []
     for variation in dict.fromkeys(r["variation"] for r in results.records.values()):
-        for contender, parts in common_scores(results, variation).items():
-            strata = [part.by_seed for part in parts.values()]
-            better = float(np.mean([improvement(part, np.zeros(1)).mean for part in strata]))
+        several = common_scores(results, variation)
+        gains = {name: _over_worlds([*parts.values()]) for name, parts in several.items()}
+        p = {name: float(gain.p_value()) for name, gain in gains.items() if gain is not None}
+        family = [name for name in p if name not in hidden]
+        p |= dict(zip(family, holm([p[name] for name in family]), strict=True))
+        for contender, parts in several.items():
+            better = [improvement(part.by_seed, part.baseline).mean for part in parts.values()]
+            gain = gains[contender]
+            percent = None if gain is None else gain.interval()
             found.append(
-                Overall(variation, contender, tuple(parts), _percent([*parts.values()]), better)
+                Overall(
+                    variation,
+                    contender,
+                    tuple(parts),
+                    percent,
+                    float(np.mean(better)),
+                    float(p.get(contender, float("nan"))),
+                )
             )
     return found
 
 
-def _percent(parts: Sequence[Scores]) -> Interval | None:
+def _over_worlds(parts: Sequence[Scores]) -> Estimate | None:
     """What the typical seed gains over several scenarios; none where one of them has no seeds."""
     strata = [part.by_seed for part in parts]
     if min(len(part) for part in strata) < 2:
         return None
-    theirs = [
-        share * part.by_customer for share, part in zip(stratum_shares(strata), parts, strict=True)
-    ]
-    return with_customers(typical(strata), *theirs).interval()
+    estimate, gains = typical(strata), list[Floats]()
+    for share, part in zip(stratum_shares(strata), parts, strict=True):
+        gains.append(share * part.by_customer)
+        if len(part.baseline) > 1:
+            estimate = gap_of(estimate, typical([share * part.baseline]))
+    return with_customers(estimate, *gains)
 
 
-def as_table(found: Sequence[Answer]) -> pl.DataFrame:
+def as_table(found: Sequence[Answer | Overall]) -> pl.DataFrame:
     """Answers as a table: an interval ``x`` is in the columns ``x``, ``x_low`` and ``x_high``."""
     rows: list[dict[str, Any]] = []
     for answer in found:
@@ -326,6 +367,8 @@ def as_table(found: Sequence[Answer]) -> pl.DataFrame:
         for name, value in vars(answer).items():
             if isinstance(value, Interval):
                 row |= {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high}
+            elif isinstance(value, tuple):
+                row[name] = " ".join(cast(tuple[str, ...], value))
             else:
                 row[name] = value
         rows.append(row)

@@ -10,13 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nba_gym.evaluation.results import Results
-from nba_gym.evaluation.statistics.typical import (
-    Estimate,
-    Floats,
-    over_customers,
-    typical,
-    with_customers,
-)
+from nba_gym.evaluation.statistics.sides import gain_of, side_of
+from nba_gym.evaluation.statistics.typical import Floats
 from nba_gym.statistics import Interval
 
 Customers = Mapping[str, NDArray[Any]]
@@ -43,12 +38,12 @@ def by_persona(results: Results) -> pl.DataFrame:
     for keys, cells, base in _beside_baseline(results):
         personas = results.world(cells[0])["personas"]
         several = [results.customers(name) for name in cells]
-        before = results.customers(base)["value"]
+        before = [results.customers(name)["value"] for name in base]
         for number, persona in enumerate(personas):
             who = several[0]["persona"] == number
             if who.sum() < 2:
                 continue
-            gain = _gain([each["value"][who] - before[who] for each in several])
+            gain = _gain([each["value"][who] for each in several], [each[who] for each in before])
             row = {**keys, "persona": persona, "share": float(who.mean())}
             row |= {name: _mean(several, name, who) for name in ("value", "contacts", "opt_outs")}
             row |= {"left": _mean(several, "left", who)} | _columns("gain", gain)
@@ -76,15 +71,15 @@ def audit(results: Results) -> pl.DataFrame:
         weights = rewards.get(keys["contender"])
         if weights is None:
             continue
-        several, before = [results.customers(name) for name in cells], results.customers(base)
-        objective = _gain([_worth(each, weights) - _worth(before, weights) for each in several])
-        profit = _gain([each["value"] - before["value"] for each in several])
+        several, before = ([results.customers(name) for name in each] for each in (cells, base))
+        objective = _gain(*([_worth(each, weights) for each in side] for side in (several, before)))
+        profit = _gain(*([each["value"] for each in side] for side in (several, before)))
         told = ", ".join(f"{weight:g} {term}" for term, weight in weights.items() if weight)
         row: dict[str, Any] = {**keys, "reward": told}
         row |= _columns("objective", objective) | _columns("profit", profit)
-        everybody = np.ones(len(before["value"]), dtype=np.bool_)
+        everybody = np.ones(len(before[0]["value"]), dtype=np.bool_)
         for name in ("contacts", "discounts", "opt_outs", "left"):
-            row[name] = _mean(several, name, everybody) - float(before[name].mean())
+            row[name] = _mean(several, name, everybody) - _mean(before, name, everybody)
         rows.append(row | {"hacked": objective.low > 0.0 > profit.high})
     return pl.DataFrame(rows, infer_schema_length=None)
 
@@ -98,14 +93,9 @@ def _worth(customers: Customers, weights: Mapping[str, float]) -> Floats:
     return found
 
 
-def _gain(by_seed: list[Floats]) -> Interval:
+def _gain(ones: list[Floats], bases: list[Floats]) -> Interval:
     """A paired difference over seeds and customers, one array by customer for each seed."""
-    gains = np.stack(by_seed)
-    over = gains.mean(axis=0)
-    if len(gains) < 2:
-        return over_customers(over).interval()
-    seeds: Estimate = typical([gains.mean(axis=1)])
-    return with_customers(seeds, over).interval()
+    return gain_of(side_of(ones), side_of(bases)).interval()
 
 
 def _mean(several: list[Any], name: str, who: NDArray[np.bool_]) -> float:
@@ -116,9 +106,9 @@ def _columns(name: str, interval: Interval) -> dict[str, float]:
     return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
-def _beside_baseline(results: Results) -> list[tuple[dict[str, str], list[str], str]]:
-    """Keys of each contender, its cells by seed, and the first cell of the baseline beside it."""
-    found: list[tuple[dict[str, str], list[str], str]] = []
+def _beside_baseline(results: Results) -> list[tuple[dict[str, str], list[str], list[str]]]:
+    """Keys of each contender, its cells by seed, and those of the baseline beside it."""
+    found: list[tuple[dict[str, str], list[str], list[str]]] = []
     places = dict.fromkeys(
         (r["scenario"], r["variation"], r["contender"]) for r in results.records.values()
     )
@@ -127,6 +117,6 @@ def _beside_baseline(results: Results) -> list[tuple[dict[str, str], list[str], 
         for name in results.study["baseline"]:
             if base := results.select(**keys, contender=name):
                 cells = results.select(**keys, contender=contender)
-                found.append(({**keys, "contender": contender}, cells, base[0]))
+                found.append(({**keys, "contender": contender}, cells, base))
                 break
     return found

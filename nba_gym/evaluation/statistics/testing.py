@@ -26,7 +26,11 @@ def gap(one: NDArray[Any], other: NDArray[Any]) -> Estimate:
         one: Values by training seed, ``(..., n)``, on the same customers as the other's.
         other: Likewise, ``(..., m)``; seeds of the same number have nothing in common.
     """
-    a, b = typical([one]), typical([other])
+    return gap_of(typical([one]), typical([other]))
+
+
+def gap_of(a: Estimate, b: Estimate) -> Estimate:
+    """One estimate less another that has nothing in common with it (Welch 1947)."""
     squares = a.error**2 + b.error**2
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = squares**2 / (a.error**4 / a.freedom + b.error**4 / b.freedom)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from nba_gym.evaluation.report.picture import save_pictures
 from nba_gym.evaluation.report.study import over_time
 from nba_gym.evaluation.report.study.overall import (
     gains_figure,
+    lead_scenes,
     profile_figure,
+    say_variation,
     sensitivity_figures,
 )
 from nba_gym.evaluation.report.study.page import render_study
@@ -65,9 +68,10 @@ def write_study_report(folder: str | Path, *, pictures: bool = True) -> Path:
 
 def common_figures(results: Results, scenes: Sequence[Scene]) -> list[Figure]:
     """Figures over all worlds."""
-    first = [scene for scene in scenes if scene.variation == scenes[0].variation]
-    found = [gains_figure(first), profile_figure(results, scenes), *sensitivity_figures(scenes)]
-    return [figure for figure in found if figure is not None]
+    told = say_variation(scenes)
+    leading = [gains_figure(lead_scenes(scenes)), profile_figure(results, scenes)]
+    found = [replace(each, title=each.title + told) for each in leading if each is not None]
+    return [*found, *sensitivity_figures(scenes)]
 
 
 def scene_figures(results: Results, scene: Scene) -> list[Figure]:

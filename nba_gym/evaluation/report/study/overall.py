@@ -23,9 +23,26 @@ WIDTH = 440
 """Of a panel that stands alone, in CSS pixels: letters can be read on a phone and in print."""
 
 
-def first_variation(scenes: Sequence[Scene]) -> str:
-    """The variation that others are variations of."""
-    return scenes[0].variation
+AS_IT_IS = "as_it_is"
+
+
+def lead_variation(scenes: Sequence[Scene]) -> str:
+    """The variation that others are variations of: the world as it is, or else the first."""
+    names = [scene.variation for scene in scenes]
+    return AS_IT_IS if AS_IT_IS in names else names[0]
+
+
+def lead_scenes(scenes: Sequence[Scene]) -> list[Scene]:
+    """All worlds of that variation."""
+    lead = lead_variation(scenes)
+    return [scene for scene in scenes if scene.variation == lead]
+
+
+def say_variation(scenes: Sequence[Scene]) -> str:
+    """Which variation figures over all worlds are of; empty where there is only one."""
+    if len({scene.variation for scene in scenes}) == 1:
+        return ""
+    return f", {lead_variation(scenes).replace('_', ' ')}"
 
 
 def _shown(scenes: Sequence[Scene]) -> list[list[str]]:
@@ -112,7 +129,7 @@ def sensitivity_figures(scenes: Sequence[Scene]) -> list[Figure]:
 
 def profile_figure(results: Results, scenes: Sequence[Scene]) -> Figure | None:
     """Share of runs that reach a gain, by contender; none where nobody has several runs."""
-    variation = first_variation(scenes)
+    variation = lead_variation(scenes)
     styles = scenes[0].cast.styles
     hidden = {n for scene in scenes for n in scene.cast.roles.privileged | scene.cast.roles.idle}
     strata = {

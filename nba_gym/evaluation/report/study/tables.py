@@ -11,7 +11,7 @@ from nba_gym.evaluation.report.answer import digits_for, number, span
 from nba_gym.evaluation.report.study.scene import Scene
 from nba_gym.evaluation.report.study.words import VERDICTS, needs
 from nba_gym.evaluation.results import Results
-from nba_gym.evaluation.statistics import as_table, by_persona
+from nba_gym.evaluation.statistics import as_table, audit, by_persona, overall
 from nba_gym.records.ledger import LINES
 
 _SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {"−": "$-$", "–": "--", "\\": r"\textbackslash{}"}
@@ -29,6 +29,7 @@ def ranking_frame(results: Results, scene: Scene) -> pl.DataFrame:
         row |= {"percent": answer.percent.mean if answer else 0.0}
         row |= {"p_holm": answer.p_holm if answer else None}
         row |= {"verdict": answer.verdict if answer else "baseline"}
+        row |= {"improvement": answer.improvement.mean if answer else None}
         row |= {"of_optimum": answer.of_optimum if answer else None}
         means = ("lifetime", "left", "contacts", "opt_outs", "purchases")
         row |= {key: float(cells[key].to_numpy().mean()) for key in means}
@@ -42,7 +43,7 @@ def ranking_cells(results: Results, scene: Scene) -> tuple[list[str], list[list[
     fair = [name for name in scene.answers if name not in scene.cast.roles.privileged]
     places = digits_for(*scene.values.values()), digits_for(*(scene.gaps[n] for n in fair))
     used = [line for line in LINES if frame[line].abs().to_numpy().max() >= 0.005]
-    known = frame["of_optimum"].is_not_null().any()
+    known, seeded = frame["of_optimum"].is_not_null().any(), (frame["seeds"] > 1).any()
     heads = [
         "contender",
         "seeds",
@@ -51,6 +52,7 @@ def ranking_cells(results: Results, scene: Scene) -> tuple[list[str], list[list[
         "gain (%)",
         "verdict",
     ]
+    heads += ["does better in (% of seeds)"] if seeded else []
     heads += ["of the optimum (%)"] if known else []
     heads += ["left (%)", "contacts", "opt-outs", "purchases"]
     heads += [f"{line.replace('_', ' ')} ({currency})" for line in used]
@@ -68,6 +70,9 @@ def ranking_cells(results: Results, scene: Scene) -> tuple[list[str], list[list[
             cells.append("–" if own else f"{told}\n{span(interval, digits)}")
         cells.append("–" if answer is None else number(row["percent"], 1, signed=True))
         cells.append(_verdict(scene, name))
+        if seeded:
+            chance = None if row["seeds"] == 1 else row["improvement"]
+            cells.append("–" if chance is None else number(100.0 * chance, 0))
         if known:
             share = row["of_optimum"]
             cells.append("–" if share is None else number(100.0 * share, 1))
@@ -110,6 +115,7 @@ def save_tables(results: Results, scenes: Sequence[Scene], folder: Path) -> list
     """Write every table as CSV, those that are for people as LaTeX, too; returns the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     frames = {"cells": results.rows, "personas": by_persona(results)}
+    frames["overall"], frames["audit"] = as_table(overall(results)), audit(results)
     frames["answers"] = as_table([a for scene in scenes for a in scene.answers.values()])
     paths: list[Path] = []
     for scene in scenes:
@@ -117,7 +123,7 @@ def save_tables(results: Results, scenes: Sequence[Scene], folder: Path) -> list
         text = latex(*ranking_cells(results, scene))
         paths.append(folder / f"ranking--{scene.key}.tex")
         paths[-1].write_text(text, encoding="utf-8")
-    for name, frame in frames.items():
+    for name, frame in ((name, frame) for name, frame in frames.items() if len(frame)):
         paths.append(folder / f"{name}.csv")
         frame.write_csv(paths[-1])
     return sorted(paths)

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from nba_gym.evaluation.report.answer import Answer as Told
 from nba_gym.evaluation.report.answer import amount, judge, span
+from nba_gym.evaluation.report.study.overall import lead_scenes, say_variation
 from nba_gym.evaluation.report.study.scene import Scene
 from nba_gym.evaluation.results import Results
 from nba_gym.evaluation.statistics import Answer, Overall, overall
 from nba_gym.statistics import Interval
 
+LEVEL = 0.05
 VERDICTS = {
     "better": "better",
     "worse": "worse",
@@ -21,10 +23,10 @@ VERDICTS = {
 
 def find_words(results: Results, scenes: Sequence[Scene]) -> Told:
     """Who won over all worlds of the first variation, by how much, and what else to know."""
-    first = [scene for scene in scenes if scene.variation == scenes[0].variation]
+    first = lead_scenes(scenes)
     fair = [name for scene in first for name in scene.answers if _is_fair(scene, name)]
     agents = [n for n in dict.fromkeys(fair) if _kind(results, n) == "agent"]
-    known = {o.contender: o for o in overall(results) if o.variation == scenes[0].variation}
+    known = {o.contender: o for o in overall(results) if o.variation == first[0].variation}
     told = [known[name] for name in agents if name in known and known[name].percent is not None]
     if told:
         best = max(told, key=lambda o: _of(o).mean)
@@ -33,7 +35,8 @@ def find_words(results: Results, scenes: Sequence[Scene]) -> Told:
         details = [_by_scene(first, best.contender), *rest]
         details += [_by_scene(first, o.contender) for o in told if o is not best]
         details += _elsewhere(first, here)
-        return _claim(best, _baselines(here), details + _unfinished(results))
+        about = say_variation(scenes)
+        return _claim(best, _baselines(here), about, details + _unfinished(results))
     details = [_by_scene(first, name) for name in agents or dict.fromkeys(fair)]
     details += _unfinished(results)
     answers = [scene.answers[n] for scene in first for n in scene.answers if _is_fair(scene, n)]
@@ -60,11 +63,12 @@ def _baselines(scenes: Sequence[Scene]) -> str:
     return " or ".join(dict.fromkeys(scene.cast.roles.baseline for scene in scenes))
 
 
-def _claim(best: Overall, baseline: str, details: list[str]) -> Told:
+def _claim(best: Overall, baseline: str, about: str, details: list[str]) -> Told:
+    """The best of the agents, which wins or loses by a test that knows that it was the best."""
     gain, worlds = _of(best), _count(len(best.scenarios), "world")
-    evidence = f"(95 % interval {span(gain)} %, interquartile mean over seeds of {worlds})."
+    evidence = f"(95 % interval {span(gain)} %, interquartile mean over seeds of {worlds}{about})."
     size = amount(abs(gain.mean), gain)
-    verdict = judge(gain)
+    verdict = judge(gain) if best.p_holm < LEVEL else "tie"
     if verdict == "tie":
         claim = f"No winner: {best.contender} and {baseline} cannot be told apart;"
         evidence = f"the gain is {amount(gain.mean, gain, signed=True)} % {evidence}"
@@ -128,6 +132,8 @@ def needs(answer: Answer) -> str:
     """What an underpowered comparison would need; empty for others."""
     if answer.verdict != "underpowered":
         return ""
+    if answer.alone:
+        return "one training seed says nothing of others"
     if answer.seeds_needed is not None:
         return f"{answer.seeds_needed:,} seeds would do"
     if answer.customers_needed is not None:
