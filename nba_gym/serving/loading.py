@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from nba_gym.errors import BundleError, RequestError
 from nba_gym.scenario.load import scenario_hash
 from nba_gym.scenario.schema import Scenario
 from nba_gym.serving.engine import Engine
+from nba_gym.serving.golden import Golden
 from nba_gym.serving.lineup import Lineup, Scorer
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -21,10 +24,26 @@ def load_policy(folder: Path) -> tuple[Scorer, Scenario]:
     """A verified policy and the world it is for.
 
     Raises:
-        BundleError: If the folder is not what it may be.
+        BundleError: If the folder is not what it may be, or its policy does not choose by scores.
     """
     engine = Engine(folder)
+    _check_chooses(engine.folder.golden)
     return engine, engine.folder.scenario
+
+
+def _check_chooses(golden: Golden) -> None:
+    """Whether the best score is what the policy would do; of one by lot it is one of many.
+
+    Raises:
+        BundleError: If it is one by lot.
+    """
+    allowed = golden.masks > 0
+    by_lot = np.array_equal(golden.scores[allowed], golden.probabilities[allowed])
+    if by_lot and golden.probabilities.max(axis=1).min() < 1.0:
+        raise BundleError(
+            "policy must choose by its scores to be served, got one by lot; serve another with "
+            "--epsilon, which draws among what is allowed"
+        )
 
 
 class Swapper:

@@ -22,6 +22,7 @@ from nba_gym.policies.arms import PropensityOnly, RandomRelevant
 from nba_gym.policies.lookahead import OneStepLookahead
 from nba_gym.scenario import load_scenario
 from nba_gym.serving import Engine
+from nba_gym.serving.loading import load_policy
 from nba_gym.truth import MyopicOracle
 from tests.serving.written import linear_policy
 
@@ -40,6 +41,13 @@ def proven(policy, scenario, folder):
     parity = write_folder(exportable(policy), scenario, folder, rows=ROWS, customers=40)
     assert (parity.rows, parity.other_actions) == (ROWS, parity.ties)
     return Engine(folder, trial=False)
+
+
+@pytest.mark.parametrize("policy", [UniformRandom(), RandomRelevant()])
+def test_a_policy_by_lot_is_not_served_as_if_it_chose(policy, retail, tmp_path):
+    write_folder(exportable(policy), retail, tmp_path / "lot", rows=200, customers=20)
+    with pytest.raises(BundleError, match="one by lot"):
+        load_policy(tmp_path / "lot")
 
 
 def test_practice_with_every_setting_is_the_graph_that_is_written(learned, tmp_path):
