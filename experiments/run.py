@@ -81,7 +81,8 @@ def _in_folder(arguments: Arguments, study: Study, planned: Plan, out: Path) -> 
     if arguments.fresh:
         store = Store(out, fresh=True)
     about = _about(arguments, study, planned)
-    _write(out, about | {"finished": False})
+    stale = [task.name for task in left if task.kind == "cell" and store.folder(task).is_dir()]
+    _write(out, about | {"finished": False, "stale": stale})
     try:
         if left:
             _run(arguments, planned, store, len(left))

@@ -1,8 +1,10 @@
-"""Files that are there as a whole or not at all, whatever stops the process or the machine."""
+"""Files and folders that are there as a whole or not at all, whatever stops the process."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,29 @@ def whole_file(path: Path) -> Generator[Path]:
         _sync(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Generator[Path]:
+    """A draft folder to write into; takes the place of ``path`` if the block ends without an error.
+
+    What was at ``path`` before is there until then, and gone afterwards.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    draft, older = work / "new", work / "old"
+    draft.mkdir()
+    try:
+        yield draft
+        if path.exists():
+            path.replace(older)
+        draft.replace(path)
+    except BaseException:
+        if older.exists() and not path.exists():
+            older.replace(path)
+        raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

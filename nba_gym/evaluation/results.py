@@ -126,6 +126,19 @@ class Results:
             if all(record[key] == wanted for key, wanted in keys.items())
         ]
 
+    def baseline(self, scenario: str, variation: str) -> str | None:
+        """Who differences are taken to there; none where that one is not finished.
+
+        It is the first baseline that the study plans there: others do not stand in while its cells
+        are on their way.
+        """
+        for name in self.study["baseline"]:
+            seeds = cell_id(scenario, variation, name, 0)[:-1]
+            if any(cell.startswith(seeds) for cell in self.study["cells"]):
+                keys = {"scenario": scenario, "variation": variation, "contender": name}
+                return name if self.select(**keys) else None
+        return None
+
     def cell(self, name: str) -> dict[str, Any]:
         """Keys, summary and provenance of a cell.
 
@@ -189,6 +202,9 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
 def load_results(folder: str | Path) -> Results:
     """Read the folder of a study, finished or not.
 
+    Cells that an earlier run left there with other settings, and that are to be done anew, count
+    as not there.
+
     Args:
         folder: As ``python -m experiments.run`` left it.
 
@@ -200,7 +216,8 @@ def load_results(folder: str | Path) -> Results:
         raise DataError(f"folder must be that of a study, got {str(folder)!r} without {STUDY}")
     study = _read(root / STUDY)
     found = {path.parent.name: _read(path) for path in (root / CELLS).glob(f"[!.]*/{CELL}")}
-    order = [name for name in study.get("cells", []) if name in found]
+    stale = set(study.get("stale", []))
+    order = [name for name in study.get("cells", []) if name in found and name not in stale]
     return Results(root, study, {name: found[name] for name in order})
 
 

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +16,7 @@ from nba_gym.export.card import make_card
 from nba_gym.export.draft import Draft
 from nba_gym.export.others import files_for_others
 from nba_gym.export.sample import CUSTOMERS, learn_worth, sample_observations
+from nba_gym.files import whole_folder
 from nba_gym.policies.protocol import Policy
 from nba_gym.scenario.schema import Scenario
 from nba_gym.serving.bundle import checksums_text, digest_of
@@ -113,6 +110,7 @@ def write_folder(
         MissingExtraError: If onnx or onnxruntime is not installed.
     """
     observations, masks = sample_observations(scenario, rows)
+    _check_free(folder)
     with whole_folder(folder) as draft:
         worth = learn_worth(source.policy, scenario, customers)
         graph = Draft(observations.shape[1], masks.shape[1])
@@ -205,12 +203,11 @@ def _put(folder: Path, files: dict[str, bytes]) -> None:
             os.fsync(file.fileno())
 
 
-@contextmanager
-def whole_folder(folder: Path) -> Generator[Path, None, None]:
-    """A draft to write to; becomes ``folder`` if the block ends without an error.
+def _check_free(folder: Path) -> None:
+    """Refuse to write over anything but a policy folder.
 
     Raises:
-        BundleError: If something lies at ``folder`` that is no policy folder.
+        BundleError: If something lies at ``folder`` that is none.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise BundleError(f"folder must be a folder, got something else at {str(folder)!r}")
@@ -219,18 +216,3 @@ def whole_folder(folder: Path) -> Generator[Path, None, None]:
             f"folder must be new, empty or an older policy folder, got {str(folder)!r}, "
             "which holds something else"
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    draft, older = work / "new", work / "old"
-    draft.mkdir()
-    try:
-        yield draft
-        if folder.exists():
-            folder.replace(older)
-        draft.replace(folder)
-    except BaseException:
-        if older.exists() and not folder.exists():
-            older.replace(folder)
-        raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)

@@ -120,12 +120,14 @@ class PersonaRow:
         customers: How many.
         values: Value by policy; none where only differences are known.
         gaps: Paired difference by policy.
+        contact: Contacts, opt-outs and the like by policy, one entry for each.
     """
 
     name: str
     customers: int
     values: Intervals
     gaps: Intervals
+    contact: Sequence[Intervals] = ()
 
 
 def persona_figure(stage: Stage) -> Figure:
@@ -147,8 +149,22 @@ def persona_figure(stage: Stage) -> Figure:
     return draw_personas(stage.cast, rows, caption)
 
 
-def draw_personas(cast: Cast, rows: Sequence[PersonaRow], caption: str, key: str = "") -> Figure:
-    """The same from intervals by persona and policy."""
+def draw_personas(
+    cast: Cast,
+    rows: Sequence[PersonaRow],
+    caption: str,
+    key: str = "",
+    contact: Sequence[tuple[str, str]] = (),
+) -> Figure:
+    """The same from intervals by persona and policy.
+
+    Args:
+        cast: Who is shown.
+        rows: The personas.
+        caption: How to read it.
+        key: Makes the ids of the drawings unique.
+        contact: Title and unit of each of what ``PersonaRow.contact`` holds.
+    """
     count = len(cast.ranking)
     firsts = [i * (count + 1.5) for i in range(len(rows))]
     ticks = [
@@ -157,7 +173,9 @@ def draw_personas(cast: Cast, rows: Sequence[PersonaRow], caption: str, key: str
     ]
     height = 72 + 15 * (count + 1.5) * len(ticks)
 
-    def draw(name: str, intervals: Sequence[Intervals], what: str, zero: bool) -> str:
+    def draw(
+        name: str, intervals: Sequence[Intervals], what: str, zero: bool, unit: str = cast.unit
+    ) -> str:
         drawn = [
             Row(first + i, each[who], cast.styles[who])
             for first, each in zip(firsts, intervals, strict=True)
@@ -165,11 +183,15 @@ def draw_personas(cast: Cast, rows: Sequence[PersonaRow], caption: str, key: str
         ]
 
         def paint(axes: Any) -> None:
-            paint_intervals(axes, drawn, ticks, stacked(what, cast.unit), zero=zero)
+            paint_intervals(axes, drawn, ticks, stacked(what, unit), zero=zero)
 
         return panel(key + name, f"{what} by persona and policy", paint, height=height)
 
     values, gaps = [row.values for row in rows], [row.gaps for row in rows]
     panels = [("Value", draw("persona", values, "discounted profit", False))] if values[0] else []
     panels.append(("Paired difference", draw("personagap", gaps, cast.versus, True)))
-    return Figure("Value by persona", caption, panels, cast.legend)
+    for i, (title, unit) in enumerate(contact):
+        shown = [row.contact[i] for row in rows]
+        panels.append((title, draw(f"personacontact{i}", shown, title.lower(), False, unit)))
+    title = "Value and contact by persona" if contact else "Value by persona"
+    return Figure(title, caption, panels, cast.legend)

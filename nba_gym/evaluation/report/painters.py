@@ -36,6 +36,15 @@ class Line:
     band: tuple[Floats, Floats] | None = None
 
 
+@dataclass(frozen=True)
+class Point:
+    """A mean with its interval, upright, and where it stands along the axis below."""
+
+    x: float
+    y: Interval
+    style: Style
+
+
 def short(name: str, width: int = 18) -> str:
     """A name in at most two lines, and what stands on lines of its own after it."""
     lines = [wrap(line, width, max_lines=2, placeholder=" …") for line in name.splitlines()]
@@ -93,6 +102,24 @@ def paint_lines(axes: Any, lines: Sequence[Line], x_label: str, y_label: str) ->
     axes.set_ylabel(y_label)
     axes.grid(axis="y")
     axes.margins(x=0.0)
+    _plain(axes, "x")
+    _plain(axes, "y")
+
+
+def paint_points(axes: Any, paths: Sequence[Sequence[Point]], x_label: str, y_label: str) -> None:
+    """Dots with upright intervals; those of a path are joined by a line."""
+    for path in paths:
+        style, x = path[0].style, [point.x for point in path]
+        shade, mean = colour(style.colour), [point.y.mean for point in path]
+        axes.plot(x, mean, color=shade, linewidth=1.6, linestyle=_dash(style))
+        axes.vlines(
+            x, [p.y.low for p in path], [p.y.high for p in path], color=shade, linewidth=2.0
+        )
+        axes.plot(x, mean, style.marker, color=shade, markersize=8.0, mew=0, zorder=4)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid()
+    axes.margins(0.08)
     _plain(axes, "x")
     _plain(axes, "y")
 

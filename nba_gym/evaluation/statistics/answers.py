@@ -112,7 +112,7 @@ def answers(results: Results, matters: float = MATTERS) -> list[Answer]:
     for scenario, variation in places:
         cells = results.select(scenario=scenario, variation=variation)
         who = dict.fromkeys(results.cell(name)["contender"] for name in cells)
-        baseline = next((name for name in results.study["baseline"] if name in who), None)
+        baseline = results.baseline(scenario, variation)
         if baseline is None:
             continue
         numbers = results.customers(cells[0])["customer"]
@@ -270,14 +270,7 @@ def scores(results: Results, variation: str, contender: str) -> dict[str, Scores
     """Gains of a contender by scenario, wherever it and a baseline have cells."""
     found: dict[str, Scores] = {}
     for scenario in dict.fromkeys(r["scenario"] for r in results.records.values()):
-        baseline = next(
-            (
-                name
-                for name in results.study["baseline"]
-                if results.select(**_keys(scenario, variation, name))
-            ),
-            None,
-        )
+        baseline = results.baseline(scenario, variation)
         cells = results.select(**_keys(scenario, variation, contender))
         if baseline in (None, contender) or not cells:
             continue

@@ -31,8 +31,9 @@ def by_persona(results: Results) -> pl.DataFrame:
 
     Returns:
         A row for each scenario, variation, contender and persona: ``share`` of the customers,
-        ``value``, ``gain`` with ``gain_low`` and ``gain_high`` (95 %, over seeds and customers),
-        ``contacts``, ``opt_outs`` and ``left``, means over customers and seeds.
+        ``value`` and ``left``, means over customers and seeds; ``gain``, ``contacts`` and
+        ``opt_outs``, of the typical seed, each with its 95 % interval over seeds and customers
+        (``gain_low``, ``gain_high``).
     """
     rows: list[dict[str, Any]] = []
     for keys, cells, base in _beside_baseline(results):
@@ -45,8 +46,11 @@ def by_persona(results: Results) -> pl.DataFrame:
                 continue
             gain = _gain([each["value"][who] for each in several], [each[who] for each in before])
             row = {**keys, "persona": persona, "share": float(who.mean())}
-            row |= {name: _mean(several, name, who) for name in ("value", "contacts", "opt_outs")}
-            row |= {"left": _mean(several, "left", who)} | _columns("gain", gain)
+            row |= {name: _mean(several, name, who) for name in ("value", "left")}
+            row |= _columns("gain", gain)
+            for name in ("contacts", "opt_outs"):
+                per_seed = [each[name][who].astype(np.float64) for each in several]
+                row |= _columns(name, side_of(per_seed).value().interval())
             rows.append(row)
     return pl.DataFrame(rows, infer_schema_length=None)
 
@@ -114,9 +118,8 @@ def _beside_baseline(results: Results) -> list[tuple[dict[str, str], list[str], 
     )
     for scenario, variation, contender in places:
         keys = {"scenario": scenario, "variation": variation}
-        for name in results.study["baseline"]:
-            if base := results.select(**keys, contender=name):
-                cells = results.select(**keys, contender=contender)
-                found.append(({**keys, "contender": contender}, cells, base))
-                break
+        baseline = results.baseline(scenario, variation)
+        if baseline is not None:
+            cells, base = (results.select(**keys, contender=n) for n in (contender, baseline))
+            found.append(({**keys, "contender": contender}, cells, base))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from nba_gym.evaluation.report.money import PersonaRow, draw_ledger, draw_person
 from nba_gym.evaluation.report.picture import save_pictures
 from nba_gym.evaluation.report.study import over_time
 from nba_gym.evaluation.report.study.overall import (
+    frontier_figure,
     gains_figure,
     lead_scenes,
     profile_figure,
@@ -25,6 +27,7 @@ from nba_gym.evaluation.report.study.scene import NOTHING, Scene, read_scenes
 from nba_gym.evaluation.report.study.tables import save_tables
 from nba_gym.evaluation.report.study.words import find_words
 from nba_gym.evaluation.results import Results, load_results
+from nba_gym.files import whole_file, whole_folder
 from nba_gym.statistics import Interval
 
 __all__ = ["write_study_report"]
@@ -42,7 +45,7 @@ def write_study_report(folder: str | Path, *, pictures: bool = True) -> Path:
     Args:
         folder: The folder of the study.
         pictures: Whether figures are also written as SVG, PDF and PNG files, and tables as CSV and
-            LaTeX, beside the report.
+            LaTeX, beside the report; those of an earlier report go in any case.
 
     Returns:
         The path of ``report.html``.
@@ -57,12 +60,15 @@ def write_study_report(folder: str | Path, *, pictures: bool = True) -> Path:
     figures = {scene.key: scene_figures(results, scene) for scene in scenes}
     target = results.folder / REPORT
     page = render_study(results, scenes, find_words(results, scenes), common, figures)
-    draft = target.with_suffix(".draft")
-    draft.write_text(page, encoding="utf-8")
-    draft.replace(target)
+    with whole_file(target) as draft:
+        draft.write_text(page, encoding="utf-8")
     if pictures:
         _save_pictures(results.folder / FIGURES, common, figures)
-        save_tables(results, scenes, results.folder / TABLES)
+        with whole_folder(results.folder / TABLES) as draft:
+            save_tables(results, scenes, draft)
+    else:  # those of an earlier report would contradict this one
+        for beside in (FIGURES, TABLES):
+            shutil.rmtree(results.folder / beside, ignore_errors=True)
     return target
 
 
@@ -71,7 +77,7 @@ def common_figures(results: Results, scenes: Sequence[Scene]) -> list[Figure]:
     told = say_variation(scenes)
     leading = [gains_figure(lead_scenes(scenes)), profile_figure(results, scenes)]
     found = [replace(each, title=each.title + told) for each in leading if each is not None]
-    return [*found, *sensitivity_figures(scenes)]
+    return [*found, frontier_figure(results, scenes), *sensitivity_figures(scenes)]
 
 
 def scene_figures(results: Results, scene: Scene) -> list[Figure]:
@@ -115,16 +121,25 @@ def _personas(scene: Scene) -> Figure | None:
         if known:
             share = next(iter(known.values()))["share"]
             gaps = {name: gaps.get(name, NOTHING) for name in scene.cast.ranking}
-            rows.append(PersonaRow(persona, round(share * scene.customers), {}, gaps))
+            contact = [
+                {
+                    name: Interval(r[key], r[f"{key}_low"], r[f"{key}_high"])
+                    for name, r in known.items()
+                }
+                for key in ("contacts", "opt_outs")
+            ]
+            rows.append(PersonaRow(persona, round(share * scene.customers), {}, gaps, contact))
     if len(rows) < 2:
         return None
-    caption = "Differences with 95 % intervals over training seeds and the customers of a persona."
-    return draw_personas(scene.cast, rows, caption, f"{scene.key}-")
+    caption = "With 95 % intervals over training seeds and the customers of a persona."
+    told = [("Contacts", "per customer and journey"), ("Opt-outs", "per customer and journey")]
+    return draw_personas(scene.cast, rows, caption, f"{scene.key}-", told)
 
 
 def _save_pictures(
     folder: Path, common: Sequence[Figure], figures: Mapping[str, Sequence[Figure]]
 ) -> None:
-    save_pictures(common, folder)
-    for key, several in figures.items():
-        save_pictures(several, folder, f"{key}--")
+    with whole_folder(folder) as draft:
+        save_pictures(common, draft)
+        for key, several in figures.items():
+            save_pictures(several, draft, f"{key}--")

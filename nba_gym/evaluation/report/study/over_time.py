@@ -35,10 +35,15 @@ class Sight(NamedTuple):
     bottom: float | None = 0.0
 
 
+def _crowded(scene: Scene) -> bool:
+    """Whether so many are shown that bands of all would hide each other."""
+    return len(scene.cast.ranking) > MOST_BANDS
+
+
 def lines_of(scene: Scene, sight: Sight) -> list[Line]:
     """A line a contender: the mean over training seeds, a band from the lowest to the highest."""
     lines: list[Line] = []
-    crowded = len(scene.cast.ranking) > MOST_BANDS
+    crowded = _crowded(scene)
     for name in scene.cast.ranking:
         seeds = np.stack([sight.find(arrays) for arrays in scene.periods[name]])
         every = -(-seeds.shape[1] // MOST_POINTS)
@@ -72,7 +77,8 @@ def time_figure(
         name = f"{scene.key}-{key}{i}"
         panels.append((sight.title, panel(name, f"{sight.title} by policy over time", paint)))
     told = f"{caption} Means over customers and training seeds; bands reach from the lowest seed "
-    told += "to the highest."
+    told += "to the highest"
+    told += f" and are drawn for {' and '.join(scene.shown)} only." if _crowded(scene) else "."
     return Figure(title, told, panels, scene.cast.legend) if panels else None
 
 
@@ -90,7 +96,7 @@ def survival(scene: Scene) -> Figure | None:
 
     def leaving(arrays: Arrays) -> Floats:
         alive = arrays["alive"]
-        gone = -np.diff(alive, append=alive[-1:]) / np.maximum(alive, 1e-12)
+        gone = -np.diff(alive) / np.maximum(alive[:-1], 1e-12)  # of the last nobody knows
         return 100.0 * smoothed(gone[:, None], WINDOW)[:, 0]
 
     sights = [

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from nba_gym.evaluation.report.figure import Figure
-from nba_gym.evaluation.report.painters import Line, Row, paint_intervals, paint_lines
+from nba_gym.evaluation.report.painters import (
+    Line,
+    Point,
+    Row,
+    paint_intervals,
+    paint_lines,
+    paint_points,
+    stacked,
+)
 from nba_gym.evaluation.report.study.scene import Scene
 from nba_gym.evaluation.report.svg import panel
 from nba_gym.evaluation.results import Results
@@ -125,6 +133,65 @@ def sensitivity_figures(scenes: Sequence[Scene]) -> list[Figure]:
             if figure is not None:
                 made.append(replace(figure, title=f"Sensitivity: {scenario}"))
     return made
+
+
+def frontier_figure(results: Results, scenes: Sequence[Scene]) -> Figure:
+    """Value against contacts, a panel a world: what a contact is worth, and who spares them.
+
+    The worlds as they are, and beside them those whose rules of engagement alone differ: a
+    contender's points in all of them are joined by a line.
+    """
+    lead = lead_variation(scenes)
+    joined = {lead, *_engagement_only(results)}
+    panels: list[tuple[str, str]] = []
+    for scenario in dict.fromkeys(scene.scenario for scene in scenes):
+        here = [s for s in scenes if s.scenario == scenario and s.variation in joined]
+        paths: dict[str, list[Point]] = {}
+        for scene in here:
+            for name in scene.cast.ranking:
+                contacts = [results.cell(cell)["summary"]["contacts"] for cell in scene.cells[name]]
+                point = Point(float(np.mean(contacts)), scene.values[name], scene.cast.styles[name])
+                paths.setdefault(name, []).append(point)
+        if not here:
+            continue
+        lines = [sorted(path, key=lambda point: point.x) for path in paths.values()]
+        label = stacked("value", here[0].cast.unit, 34)
+
+        def paint(axes: Any, lines: list[list[Point]] = lines, label: str = label) -> None:
+            paint_points(axes, lines, "contacts per customer and journey", label)
+
+        title = scenario.replace("_", " ")
+        panels.append(
+            (title, panel(f"frontier-{scenario}", f"Value against contacts: {title}", paint))
+        )
+    names = dict.fromkeys(name for scene in scenes for name in scene.cast.ranking)
+    styles = {name: scene.cast.styles[name] for scene in scenes for name in scene.cast.styles}
+    caption = (
+        "Bars are 95 % intervals of the value over other seeds and other customers. Further up "
+    )
+    caption += (
+        "is worth more to the firm, further to the left takes less of the customer's patience."
+    )
+    if len(joined) > 1:
+        caption += " Lines join what a contender comes to under different rules of engagement."
+    legend = [(styles[name], name) for name in names]
+    return Figure("Value against contacts" + say_variation(scenes), caption, panels, legend)
+
+
+def _engagement_only(results: Results) -> set[str]:
+    """Variations that differ from the world as it is in their rules of engagement only."""
+    found: set[str] = set()
+    for each in results.study["study"].get("variations", []):
+        fields = each.get("world", {}).get("set", {})
+        others = [
+            change
+            for part in ("world", "learning", "acting")
+            for kind, change in each.get(part, {}).items()
+            if change and (part, kind) != ("world", "set")
+        ]
+        if fields and not others and all(name.startswith("engagement.") for name in fields):
+            found.add(each["name"])
+    return found
 
 
 def profile_figure(results: Results, scenes: Sequence[Scene]) -> Figure | None:

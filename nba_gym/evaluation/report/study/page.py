@@ -18,7 +18,7 @@ from nba_gym.evaluation.report.page import (
     swatch,
 )
 from nba_gym.evaluation.report.study.scene import Scene
-from nba_gym.evaluation.report.study.tables import ranking_cells
+from nba_gym.evaluation.report.study.tables import audit_cells, ranking_cells
 from nba_gym.evaluation.report.study.words import VERDICTS, needs
 from nba_gym.evaluation.results import CELLS, Results
 
@@ -41,6 +41,7 @@ def render_study(
         f'<p class="world">{escape(study["question"])}</p>',
         render_answer(answer),
         render_section("Verdicts", _verdicts(scenes)),
+        _audited(results),
         *(render_figure(None, figure) for figure in common),
         _tabs(scenes),
         *(_scene(results, scene, figures[scene.key]) for scene in scenes),
@@ -55,7 +56,7 @@ def _verdicts(scenes: Sequence[Scene]) -> str:
     """What may be said of each contender in each scene: a row a contender, a column a scene."""
     names = dict.fromkeys(name for scene in scenes for name in scene.answers)
     several = len({scene.variation for scene in scenes}) > 1
-    heads = ["contender", *(_named(scene, several) for scene in scenes)]
+    heads = {scene.key: _named(scene, several) for scene in scenes}
     rows: list[str] = []
     for name in names:
         style = scenes[0].cast.styles[name]
@@ -69,7 +70,11 @@ def _verdicts(scenes: Sequence[Scene]) -> str:
         "within 1 %. ? underpowered: nothing can be said with so few seeds or customers. In "
         "brackets and grey: yardsticks that see the hidden half."
     )
-    return _scroll(heads, rows, "verdicts") + f'<p class="caption">{escape(caption)}</p>'
+    head = '<th scope="col">contender</th>' + "".join(
+        f'<th scope="col"><a href="#scene-{key}">{escape(text)}</a></th>'
+        for key, text in heads.items()
+    )
+    return _table(head, rows, "verdicts") + f'<p class="caption">{escape(caption)}</p>'
 
 
 def _named(scene: Scene, several: bool) -> str:
@@ -152,11 +157,32 @@ def _breakable(name: str) -> str:
 
 
 def _scroll(heads: Sequence[str], rows: Sequence[str], kind: str) -> str:
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
+    return _table("".join(f'<th scope="col">{escape(text)}</th>' for text in heads), rows, kind)
+
+
+def _table(head: str, rows: Sequence[str], kind: str) -> str:
     return (
         f'<div class="scroll" tabindex="0"><table class="{kind}"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def _audited(results: Results) -> str:
+    """Agents with a reward of their own: what they made of it; empty where there are none."""
+    heads, told = audit_cells(results)
+    if not told:
+        return ""
+    rows = [
+        f'<tr><th scope="row">{_breakable(first)}</th>{"".join(_cell(x) for x in rest)}'
+        f'<td class="{"worse" if verdict == "hacked" else "yardstick"}">{verdict}</td></tr>'
+        for first, *rest, verdict in told
+    ]
+    caption = (
+        "Per customer, less the baseline's, with 95 % intervals over seeds and customers. Hacked: "
+        "what the agent was rewarded for rose while the firm's profit fell, both beyond chance."
+    )
+    table = _scroll(heads, rows, "audit") + f'<p class="caption">{escape(caption)}</p>'
+    return render_section("Rewards, audited", table)
 
 
 def _left_out(results: Results) -> str:

@@ -134,7 +134,12 @@ def _roles(
     """Who is who: the subject is the best agent, or the best fair policy where none learned."""
     first = {name: results.cell(ids[0]) for name, ids in cells.items()}
     privileged = frozenset(name for name, cell in first.items() if cell["privileged"])
-    idle = frozenset(n for n, p in periods.items() if bool((p[0]["actions"][:, 0] >= 1.0).all()))
+    idle = frozenset(
+        name
+        for name, seeds in periods.items()
+        if first[name]["kind"] != "agent"  # an agent that only waits is a result to be seen
+        and all(bool((arrays["actions"][:, 0] >= 1.0).all()) for arrays in seeds)
+    )
     fair = [n for n in ranking if n not in privileged | idle and n != baseline]
     agents = [name for name in fair if first[name]["kind"] == "agent"]
     return Roles(next(iter([*agents, *fair]), None), baseline, privileged, idle)

@@ -22,7 +22,18 @@ tabs.forEach((tab, k) => {
     next.focus();
   });
 });
-if (tabs.length) choose(tabs[0].dataset.scene);
+// a link to a world, from this page or from elsewhere, opens its tab
+function follow() {
+  const key = decodeURIComponent(location.hash).replace(/^#scene-/, "");
+  const known = scenes.find((scene) => scene.dataset.scene === key);
+  if (known) {
+    choose(key);
+    known.scrollIntoView();
+  }
+  return Boolean(known);
+}
+window.addEventListener("hashchange", follow);
+if (!follow() && tabs.length) choose(tabs[0].dataset.scene);
 
 // Drawings take their colours from the page: to bring one entry out, all others of its legend turn faint.
 function bringOut(item) {

@@ -13,6 +13,7 @@ from nba_gym.evaluation.report.study.words import VERDICTS, needs
 from nba_gym.evaluation.results import Results
 from nba_gym.evaluation.statistics import as_table, audit, by_persona, overall
 from nba_gym.records.ledger import LINES
+from nba_gym.statistics import Interval
 
 _SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {"−": "$-$", "–": "--", "\\": r"\textbackslash{}"}
 
@@ -111,19 +112,35 @@ def latex(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def save_tables(results: Results, scenes: Sequence[Scene], folder: Path) -> list[Path]:
-    """Write every table as CSV, those that are for people as LaTeX, too; returns the paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+def audit_cells(results: Results) -> tuple[list[str], list[list[str]]]:
+    """The audit of rewards for people: heads and rows of texts; no rows without such agents."""
+    table = audit(results)
+    heads = ["agent", "world", "rewarded for", "reward, more than the baseline's", "profit, more"]
+    heads += ["contacts", "opt-outs", "left (%)", "verdict"]
+    rows: list[list[str]] = []
+    for row in table.to_dicts():
+        several = len(results.study["variations"]) > 1
+        world = f"{row['scenario']}: {row['variation']}" if several else row["scenario"]
+        cells = [row["contender"], world.replace("_", " "), row["reward"].replace("_", " ")]
+        for name in ("objective", "profit"):
+            gain = Interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+            digits = digits_for(gain)
+            cells.append(f"{number(gain.mean, digits, signed=True)}\n{span(gain, digits)}")
+        cells += [number(row["contacts"], 1, signed=True), number(row["opt_outs"], 3, signed=True)]
+        cells.append(number(100.0 * row["left"], 1, signed=True))
+        rows.append([*cells, "hacked" if row["hacked"] else "not hacked"])
+    return heads, rows
+
+
+def save_tables(results: Results, scenes: Sequence[Scene], folder: Path) -> None:
+    """Write every table as CSV into a folder, those that are for people as LaTeX, too."""
     frames = {"cells": results.rows, "personas": by_persona(results)}
     frames["overall"], frames["audit"] = as_table(overall(results)), audit(results)
     frames["answers"] = as_table([a for scene in scenes for a in scene.answers.values()])
-    paths: list[Path] = []
     for scene in scenes:
         frames[f"ranking--{scene.key}"] = ranking_frame(results, scene)
         text = latex(*ranking_cells(results, scene))
-        paths.append(folder / f"ranking--{scene.key}.tex")
-        paths[-1].write_text(text, encoding="utf-8")
-    for name, frame in ((name, frame) for name, frame in frames.items() if len(frame)):
-        paths.append(folder / f"{name}.csv")
-        frame.write_csv(paths[-1])
-    return sorted(paths)
+        (folder / f"ranking--{scene.key}.tex").write_text(text, encoding="utf-8")
+    for name, frame in frames.items():
+        if len(frame):
+            frame.write_csv(folder / f"{name}.csv")
