@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import Server, ServerState
 
@@ -17,6 +18,8 @@ PIPELINED = 8
 """Most requests on a connection that wait for an earlier one's answer."""
 OVERHEAD = 8
 """Bytes on the wire per byte of a request: a body in chunks of one byte takes six."""
+LINGER_S = 2.0
+"""Longest time for which a refused connection is still read, so that the refusal can be, too."""
 _BUSY = b'{"error":"the service is busy; try again in a second"}'
 _TEXTS = {
     400: ("Bad Request", b'{"error":"the request must be plain HTTP/1.1"}'),
@@ -92,46 +95,64 @@ class Guarded(HttpToolsProtocol):
         self._since: float | None = self.loop.time()
         self._idle_since = self._since
         self._stuck_since: float | None = None
+        self._refused_since: float | None = None
+        self._offered = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """A connection; turned away where there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections:
             self._refuse(503)
+            transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Some bytes; the header must end before there are too many."""
-        if self.transport.is_closing():
+        if self._ends:
             return
         if self._since is None:
             self._since = self.loop.time()
         if self._in_header:
             self._header_bytes += len(data)
         self._message_bytes += len(data)
-        super().data_received(data)
-        if self.transport.is_closing():
+        self._unset_keepalive_if_required()
+        self._feed(data)
+        if self._ends:
             return
         if self._in_header and self._header_bytes > self.limits.header_bytes:
             self._refuse(431)
         elif self._message_bytes > OVERHEAD * (self.limits.body_bytes + self.limits.header_bytes):
             self._refuse(413)
-        elif self.parser is not None and self.parser.should_upgrade():
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as switched:
+            if not self._ends:
+                self._feed(self._without_offer() + data[switched.args[0] :])
+        except httptools.HttpParserError:
             self._refuse(400)
 
-    def send_400_response(self, msg: str) -> None:
-        """What cannot be parsed."""
-        self._refuse(400)
+    def _without_offer(self) -> bytes:
+        """The header again, without the offer to speak another protocol, which may be ignored.
+
+        The parser takes all that follows an offer for that other protocol (RFC 9110, 7.8).
+        """
+        lines = [b"%s %s HTTP/%s" % (self._method, self.url, self._version)]
+        lines += [b"%s: %s" % field for field in self.headers if field[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return b"\r\n".join([*lines, b"", b""])
 
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self._in_header, self._skipping = True, False
+        self._in_header, self._skipping, self._offered = True, False, False
         self._n_headers = self._field_bytes = self._body_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the header; one behind a body is not what was checked, and refused."""
         if not self._in_header:
-            if not self.transport.is_closing():
+            if not self._ends:
                 self._refuse(400)
             return
         self._n_headers += 1
@@ -143,24 +164,33 @@ class Guarded(HttpToolsProtocol):
         """The header is there: begin to answer, or turn away at once."""
         self._in_header, self._header_bytes = False, 0
         size = self._field_bytes + len(self.url)
+        parser: Any = self.parser
+        self._method, self._version = parser.get_method(), parser.get_http_version().encode()
+        self._offered = parser.should_upgrade()
+        if self._ends:
+            return
         if self._n_headers > self.limits.headers or size > self.limits.header_bytes:
             self._refuse(431)
         elif self._announced() > self.limits.body_bytes:
             self._refuse(413)
+        elif self._method == b"CONNECT":
+            self._refuse(400)
+        elif self._offered:
+            self._skipping = True  # it comes again, without the offer
         elif len(self.pipeline) >= PIPELINED:
             self._refuse(503)
         elif self._may_be_shed() and self._is_busy():
             self._skipping = True
             self.transport.write(_SHED)
             self.turned_away(503)
-        elif not self.transport.is_closing():
+        else:
             super().on_headers_complete()
             self.receiving.add(self)
             self._begun()
 
     def on_body(self, body: bytes) -> None:
         """Some of the body."""
-        if self._skipping or self.transport.is_closing():
+        if self._skipping or self._ends:
             return
         self._body_bytes += len(body)
         if self._body_bytes > self.limits.body_bytes:
@@ -170,16 +200,20 @@ class Guarded(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is there."""
+        if self._offered:
+            return
         self.receiving.discard(self)
         self._since, self._in_header, self._header_bytes, self._message_bytes = None, True, 0, 0
         self._idle_since = self.loop.time()
-        if not self._skipping and not self.transport.is_closing():
+        if not self._skipping and not self._ends:
             super().on_message_complete()
 
     def look_after(self, now: float) -> None:
         """Close the connection if it takes too long over anything."""
         busy = not self.answered
-        if self.transport.is_closing():
+        if self._refused_since is not None and now - self._refused_since > LINGER_S:
+            self.transport.close()
+        if self._ends:
             pass  # but whoever does not read the last answer must not hold the connection
         elif self._since is not None and now - self._since > self.limits.receive_s:
             self._refuse(408)
@@ -219,15 +253,20 @@ class Guarded(HttpToolsProtocol):
         return under_way >= self.limits.requests or self.full()
 
     @property
+    def _ends(self) -> bool:
+        """Whether nothing that comes on the connection counts any more."""
+        return self._refused_since is not None or self.transport.is_closing()
+
+    @property
     def answered(self) -> bool:
         """Whether the last request has been answered, if only for lack of a key."""
         return self.cycle is None or self.cycle.response_complete
 
     def _may_be_shed(self) -> bool:
         """Whether it asks for a decision, and an answer at once on an open connection will do."""
-        parser: Any = self.parser
-        if self.url != b"/v1/decide" or parser.get_method() != b"POST" or self.stopping():
+        if self.url != b"/v1/decide" or self._method != b"POST" or self.stopping():
             return False
+        parser: Any = self.parser
         return bool(parser.should_keep_alive()) and self._may_answer_now()
 
     def _may_answer_now(self) -> bool:
@@ -241,15 +280,24 @@ class Guarded(HttpToolsProtocol):
         return 0
 
     def _refuse(self, status: int) -> None:
-        """Say why, unless an earlier answer is under way, and close the connection."""
-        self._skipping = True
+        """Say why, unless an earlier answer is under way, and end the connection.
+
+        It is closed once the other side is done, or soon: closed while there is something unread,
+        it would be reset, and the answer could be lost on the way.
+        """
+        if self._ends:
+            return
+        self._skipping, self._refused_since = True, self.loop.time()
         self.turned_away(status)
         if self._may_answer_now() or not (self.cycle and self.cycle.response_started):
             self.transport.write(_CLOSING[status])
         for cycle in self._cycles:
             cycle.disconnected = True
             cycle.message_event.set()
-        self.transport.close()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
 
 
 _SHED = _answer(503, close=False)

@@ -169,7 +169,8 @@ def test_other_hosts_content_types_methods_and_paths_are_refused(server, shop):
             + (b"8000\r\n" + b"x" * 0x8000 + b"\r\n") * 10,
             b"4",
         ),
-        (b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", b"4"),
+        (b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", b"400"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"400"),
         (b"POST /v1/decide HTTP/1.1\r\nHost: localhost\r\n", b"408"),
         (b"", b"408"),
     ],
@@ -178,6 +179,47 @@ def test_abuse_of_the_wire_is_answered_and_the_connection_closed(server, sent, s
     got = server.raw(sent)
     assert got.startswith(b"HTTP/1.1 " + status), got[:100]
     assert server.call("GET", "/v2/health/live")[0] == 200
+
+
+@pytest.mark.parametrize("other", ["h2c", "websocket", "TLS/1.0, x/2"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_offer_to_speak_another_protocol_is_ignored(server, shop, other, chunked):
+    """Java's client makes one with every first request; RFC 9110 lets servers ignore it."""
+    body = json.dumps(ASK).encode()
+    size = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
+    head = (
+        "POST /v1/decide HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Authorization: {shop}\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: {other}\r\n"
+        f"HTTP2-Settings: AAMAAABk\r\n{size}\r\n\r\n"
+    ).encode()
+    sent = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+    # and the connection goes on as it was
+    last = b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    got = server.raw(head + sent + head + sent + last)
+    assert got.count(b"HTTP/1.1 200 ") == 3, got
+    assert got.count(b'"ranked"') == 2
+
+
+def test_a_refusal_can_be_read_although_much_is_still_on_its_way(server):
+    """A connection that is closed while something is unread is reset, and the answer lost."""
+    head = b"POST /v1/decide HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n\r\n"
+    for _ in range(10):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5.0) as connection:
+            connection.sendall(head + b"x" * 3_000_000)
+            connection.shutdown(socket.SHUT_WR)
+            got = b"".join(iter(lambda: connection.recv(65_536), b""))  # noqa: B023
+        assert got.startswith(b"HTTP/1.1 413 "), got[:100]
+
+
+def test_a_refused_connection_is_not_read_for_long(server):
+    head = b"POST /v1/decide HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30.0) as connection:
+        connection.sendall(head)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
+        with pytest.raises(OSError):  # noqa: PT011 - reset or broken, as it happens
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.05)
 
 
 def test_the_open_inference_protocol_answers_the_golden_vectors(server, shop, policy):
