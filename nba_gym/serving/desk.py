@@ -267,7 +267,7 @@ class Desk:
                 batch.results.append((call, error))
         if not asked:
             return
-        made = self.decider.decide([question for _, question in asked], states, self.lineup, at)
+        made = self._made([question for _, question in asked], states, at)
         for (call, _), each in zip(asked, made, strict=True):
             if isinstance(each, RequestError):
                 batch.results.append((call, each))
@@ -275,6 +275,22 @@ class Desk:
             batch.items.append((each.record, each.personal))
             body = self.remember(each, batch.news)
             batch.results.append((call, body))
+
+    def _made(
+        self, asked: list[Question], states: list[bytes | None], at: float
+    ) -> list[Made | RequestError]:
+        """Decisions; a fault of ours over one customer is not the trouble of the others."""
+        try:
+            return self.decider.decide(asked, states, self.lineup, at)
+        except Exception:
+            logger.exception("a batch could not be decided")
+            if len(asked) == 1:
+                return [UNRECORDED]
+        return [
+            made
+            for question, state in zip(asked, states, strict=True)
+            for made in self._made([question], [state], at)
+        ]
 
     def remember(self, made: Made, news: Changes) -> bytes:
         """Note what a decision changes, and return its answer."""

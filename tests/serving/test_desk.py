@@ -72,6 +72,27 @@ def test_the_same_key_gets_the_same_answer_and_another_request_under_it_none(ben
     assert error.value.status == 409
 
 
+def test_a_fault_over_one_customer_is_not_the_trouble_of_the_others(bench, monkeypatch):
+    sound = bench.desk.decider.decide
+
+    def fails(questions, *rest):
+        if any(each.customer == "poison" for each in questions):
+            raise ZeroDivisionError
+        return sound(questions, *rest)
+
+    monkeypatch.setattr(bench.desk.decider, "decide", fails)
+    names = [*"abcdefgh", "poison", *"ijklmnop"]
+    futures = [bench.ask_later(question(bench.reader, customer=name)) for name in names]
+    for name, future in zip(names, futures, strict=True):
+        if name == "poison":
+            with pytest.raises(RequestError) as error:
+                future.result(WAIT)
+            assert error.value.status == 503
+        else:
+            assert json.loads(future.result(WAIT))["customer"] == name
+    assert text_of(bench.folder).count(b'"kind":"decision"') == len(names) - 1
+
+
 def test_two_calls_at_once_under_one_key_make_one_decision(bench):
     asked = [question(bench.reader, "k", customer="ann") for _ in range(30)]
     answers = {future.result(WAIT) for future in [bench.ask_later(each) for each in asked]}
