@@ -214,10 +214,12 @@ def dawdle(port: int, stop: threading.Event, n: int) -> None:
         wire.close()
 
 
-def run(policy: Path, data: Path, n: int, attackers: int) -> tuple[Counter[int], list[float], int]:
-    """Attack a service; statuses, memory in MiB before and after, and decent callers refused."""
+def run(
+    policy: Path, data: Path, n: int, attackers: int
+) -> tuple[Counter[int], list[float], Counter[int]]:
+    """Attack a service; statuses, memory in MiB before and after, statuses of decent callers."""
     found: Counter[int] = Counter()
-    refused = 0
+    decent: Counter[int] = Counter()
     with Server(policy, data, "--connections", "200", "--receive-s", "1") as server:
         attack(server.port, 500, 0, Counter())
         memory = [server.memory_mib()]
@@ -233,7 +235,7 @@ def run(policy: Path, data: Path, n: int, attackers: int) -> tuple[Counter[int],
         while any(thread.is_alive() for thread in threads[1:]):
             body = {"customer": "decent", "consent": {}}
             status, _, _ = server.call("POST", "/v1/decide", body)
-            refused += status not in (200, 503)
+            decent[status] += 1
             time.sleep(0.05)
         stop.set()
         for thread in threads:
@@ -247,7 +249,12 @@ def run(policy: Path, data: Path, n: int, attackers: int) -> tuple[Counter[int],
                 found[int(status)] += int(float(number))
         server.stop()
     verify(data)
-    return found, memory, refused
+    return found, memory, decent
+
+
+def served(decent: Counter[int]) -> bool:
+    """Whether decent callers got their decisions, busy moments aside."""
+    return not decent.keys() - {200, 503} and decent[200] > 10 * decent[503]
 
 
 def schemathesis(policy: Path, data: Path, examples: int) -> int:
@@ -277,16 +284,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=".") as name:
         folder = Path(name)
         policy = write_policy(load_scenario("retail"), folder / "policy")
-        found, memory, refused = run(
+        found, memory, decent = run(
             policy, folder / "data", arguments.requests, arguments.attackers
         )
         sent = found.pop(-1)
         told = ", ".join(f"{status}: {n:,}" for status, n in sorted(found.items()))
         print(f"{sent:,} hostile requests: {told}")
-        print(f"memory {memory[0]:.0f} -> {memory[1]:.0f} MiB; decent callers refused: {refused}")
+        print(f"memory {memory[0]:.0f} -> {memory[1]:.0f} MiB; decent callers: {dict(decent)}")
         described = schemathesis(policy, folder / "described", arguments.examples)
     errors = sum(n for status, n in found.items() if status >= 500 and status != 503)
-    sys.exit(1 if errors or refused or memory[1] > memory[0] + 200 or described else 0)
+    kept = not errors and served(decent) and memory[1] <= memory[0] + 200 and not described
+    sys.exit(0 if kept else 1)
 
 
 if __name__ == "__main__":
