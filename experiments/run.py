@@ -81,20 +81,27 @@ def _in_folder(arguments: Arguments, study: Study, planned: Plan, out: Path) -> 
     if arguments.fresh:
         store = Store(out, fresh=True)
     about = _about(arguments, study, planned)
-    stale = [task.name for task in left if task.kind == "cell" and store.folder(task).is_dir()]
-    _write(out, about | {"finished": False, "stale": stale})
+    _write(out, about | {"finished": False, "stale": _stale(planned, store)})
     try:
         if left:
             _run(arguments, planned, store, len(left))
     except KeyboardInterrupt:
         say(f"interrupted; what is finished is kept in {out}/, and the same command goes on")
         raise SystemExit(130) from None
+    finally:
+        _write(out, about | {"finished": False, "stale": _stale(planned, store)})
     _write(out, about | {"finished": True})
     results = load_results(out)
     written = [out / STUDY, results.save_rows(), *tell(results)]
     if arguments.report:
         written.append(write_study_report(out))
     say(f"{len(planned.cells)} cells in {out}/; wrote {', '.join(path.name for path in written)}")
+
+
+def _stale(planned: Plan, store: Store) -> list[str]:
+    """Cells on disk that are of earlier settings, and still to be done anew."""
+    cells = [planned.tasks[name] for name in planned.cells]
+    return [cell.name for cell in cells if store.folder(cell).is_dir() and not store.has(cell)]
 
 
 @contextmanager

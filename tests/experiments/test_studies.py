@@ -221,6 +221,14 @@ def test_an_interrupted_study_loses_one_task_and_goes_on(tmp_path, monkeypatch, 
     command.main(replace(arguments, plan=True, fresh=True))
     assert "to do: 5 of kind cell" in capsys.readouterr().out
     assert len(list(Path("runs/tiny/cells").iterdir())) == 5
+    # interrupted with other settings, what was finished with the earlier ones does not count
+    engine = Here(stop_at=1)
+    with pytest.raises(SystemExit, match="130"):
+        command.main(replace(arguments, set=("seeds=1", "customers=21")))
+    results = load_results("runs/tiny")
+    assert list(results.records) == [name for name in engine.done if "--" in name]
+    assert len(results.records) == 1
+    assert len(list(Path("runs/tiny/cells").glob("*/cell.json"))) == 5
 
 
 def test_a_study_is_run_once_at_a_time(tmp_path):

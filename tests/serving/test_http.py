@@ -207,8 +207,14 @@ def test_a_refusal_can_be_read_although_much_is_still_on_its_way(server):
         with socket.create_connection(("127.0.0.1", server.port), timeout=5.0) as connection:
             connection.sendall(head + b"x" * 3_000_000)
             connection.shutdown(socket.SHUT_WR)
-            got = b"".join(iter(lambda: connection.recv(65_536), b""))  # noqa: B023
+            got = b"".join(iter(lambda: connection.recv(65_536), b""))
         assert got.startswith(b"HTTP/1.1 413 "), got[:100]
+
+
+def drip(connection):
+    while True:
+        connection.sendall(b"x")
+        time.sleep(0.05)
 
 
 def test_a_refused_connection_is_not_read_for_long(server):
@@ -217,9 +223,7 @@ def test_a_refused_connection_is_not_read_for_long(server):
         connection.sendall(head)
         assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
         with pytest.raises(OSError):  # noqa: PT011 - reset or broken, as it happens
-            while True:
-                connection.sendall(b"x")
-                time.sleep(0.05)
+            drip(connection)
 
 
 def test_the_open_inference_protocol_answers_the_golden_vectors(server, shop, policy):

@@ -215,6 +215,28 @@ def test_figures_over_all_worlds_say_how_far_other_customers_may_be(tmp_path):
     assert (percent.high - percent.low) / 2.0 == pytest.approx(1.96 * error, rel=0.01)
 
 
+def test_cells_of_earlier_settings_do_not_count(tmp_path):
+    cells = {"practice": [seen(BASE)], "agent": seeds(1.0, 0.5, 3)}
+    name = "shop--as_it_is--agent--1"
+    results = study(tmp_path, cells, finished=False, stale=[name])
+    assert len(results.study["cells"]) == 4
+    assert name not in results.records
+    assert len(results.records) == 3
+
+
+def test_nobody_stands_in_for_a_baseline_that_is_not_finished(tmp_path):
+    about = {"baseline": ["practice", "oracle"]}
+    cells = {"practice": [seen(BASE)], "oracle": [seen(BASE + 1.0)], "agent": seeds(2.0, 0.1)}
+    whole = study(tmp_path / "whole", cells, **about)
+    assert whole.baseline("shop", "as_it_is") == "practice"
+    part = study(tmp_path / "part", cells, stale=["shop--as_it_is--practice--0"], **about)
+    assert part.baseline("shop", "as_it_is") is None
+    assert answers(part) == overall(part) == []
+    assert by_persona(part).is_empty()
+    del cells["practice"]
+    assert study(tmp_path / "no", cells, **about).baseline("shop", "as_it_is") == "oracle"
+
+
 def test_personas_are_told_apart(tmp_path):
     lopsided = BASE + np.where(PERSONA == 1, 10.0, -1.0)
     results = study(tmp_path, {"practice": [seen(BASE)], "agent": [seen(lopsided)] * 3})
@@ -222,6 +244,16 @@ def test_personas_are_told_apart(tmp_path):
     assert [row["persona"] for row in rows] == ["a", "b"]
     assert [row["gain"] for row in rows] == pytest.approx([-1.0, 10.0])
     assert [row["share"] for row in rows] == [0.75, 0.25]
+
+
+def test_contacts_by_persona_have_intervals_over_seeds(tmp_path):
+    busy = [seen(BASE, contacts=np.where(PERSONA == 1, x, 2.0)) for x in (5.0, 6.0, 7.0)]
+    results = study(tmp_path, {"practice": [seen(BASE)], "agent": busy})
+    calm, chased = by_persona(results).filter(contender="agent").to_dicts()
+    assert (calm["contacts"], calm["contacts_low"], calm["contacts_high"]) == (2.0, 2.0, 2.0)
+    assert chased["contacts"] == pytest.approx(6.0)
+    assert chased["contacts_low"] < 5.5
+    assert chased["contacts_high"] > 6.5
 
 
 def test_a_reward_earned_at_the_firms_expense_is_found(tmp_path):

@@ -13,14 +13,17 @@ import pytest
 from experiments import report as command
 from nba_gym.errors import DataError
 from nba_gym.evaluation.report.study import write_study_report
-from nba_gym.evaluation.report.study.overall import gains_figure
+from nba_gym.evaluation.report.study.overall import frontier, gains_figure
 from nba_gym.evaluation.report.study.scene import read_scenes
 from nba_gym.evaluation.report.study.tables import latex, ranking_frame
 from nba_gym.evaluation.report.study.words import find_words
 from nba_gym.evaluation.report.svg import _short_path
 from nba_gym.evaluation.results import STUDY, load_results
+from nba_gym.evaluation.statistics import audit
+from nba_gym.policies import NoContact
 from nba_gym.records.ledger import LINES
 from nba_gym.scenario.load import load_scenario
+from nba_gym.truth import MyopicOracle
 from tests.browser import NEEDS_CHROMIUM, PHONE, browser, opened
 from tests.studies import made_study, two_worlds
 
@@ -130,6 +133,75 @@ def test_variations_of_a_world_are_shown_beside_each_other(tmp_path):
     assert not (tmp_path / "figures").exists()
 
 
+def test_rules_of_engagement_make_a_frontier_and_other_variations_do_not(tmp_path):
+    capped = load_scenario("retail", ["horizon=8", "engagement.total_cap=1"])
+    harsh = load_scenario("retail", ["horizon=8", "leaving.by_loyalty=4.0"])
+    mild = load_scenario("retail", ["horizon=8"])
+    worlds = [("as_it_is", mild), ("capped", capped), ("harsh", harsh)]
+    made_study(tmp_path, worlds, customers=60, seeds=2)
+    study = json.loads((tmp_path / STUDY).read_text())
+    sets = {"capped": "engagement.total_cap", "harsh": "leaving.by_loyalty"}
+    changes = [{"name": name, "world": {"set": {field: 1}}} for name, field in sets.items()]
+    study["study"] = {"variations": [{"name": "as_it_is"}, *changes]}
+    (tmp_path / STUDY).write_text(json.dumps(study))
+    results = load_results(tmp_path)
+    scenes = read_scenes(results)
+    paths = frontier(results, scenes)["retail"]
+    assert set(paths) == set(scenes[0].cast.ranking)
+    for name, path in paths.items():
+        known = {
+            float(np.mean([results.cell(c)["summary"]["contacts"] for c in scene.cells[name]])): (
+                scene.values[name]
+            )
+            for scene in scenes[:2]
+        }
+        assert {point.x: point.y for point in path} == known
+        assert [point.x for point in path] == sorted(point.x for point in path)
+
+
+def test_an_agent_that_only_waits_is_a_result_and_not_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "tests.studies.acting",
+        lambda name, _: NoContact() if name in ("wait", "poor_agent") else MyopicOracle(),
+    )
+    made_study(tmp_path, [("as_it_is", load_scenario("retail", ["horizon=8"]))], customers=60)
+    (scene,) = read_scenes(load_results(tmp_path))
+    assert scene.cast.roles.idle == {"wait"}
+
+
+def test_rewards_are_audited_on_the_page(tmp_path):
+    world = load_scenario("retail", ["horizon=8"])
+    made_study(tmp_path, [("as_it_is", world)], customers=60)
+    assert "Rewards, audited" not in write_study_report(tmp_path, pictures=False).read_text()
+    study = json.loads((tmp_path / STUDY).read_text())
+    study["contenders"]["poor_agent"]["reward"] = {"profit": 0.0, "responses": 2.0}
+    (tmp_path / STUDY).write_text(json.dumps(study))
+    page = write_study_report(tmp_path, pictures=False).read_text()
+    table = page[page.index('class="audit"') :]
+    table = table[: table.index("</table>")]
+    assert table.count('<th scope="row">') == 1
+    assert "poor_<wbr>agent" in table
+    assert "<td>2 responses</td>" in table
+    found = audit(load_results(tmp_path)).to_dicts()[0]
+    assert (">hacked<" in table) == found["hacked"]
+
+
+def test_nothing_of_an_earlier_report_stays_beside_a_new_one(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / "figures" / "old.svg").write_text("<svg/>")
+    (copy / "tables" / "old.csv").write_text("old\n")
+    write_study_report(copy)
+    assert not (copy / "figures" / "old.svg").exists()
+    assert not (copy / "tables" / "old.csv").exists()
+    assert {p.name for p in (copy / "tables").iterdir()} == {
+        p.name for p in (folder / "tables").iterdir()
+    }
+    write_study_report(copy, pictures=False)
+    assert not (copy / "figures").exists()
+    assert not (copy / "tables").exists()
+    assert not [path.name for path in copy.iterdir() if path.name.startswith(".")]
+
+
 def test_a_study_with_nothing_to_compare_is_refused_in_one_line(folder, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="folder must be that of a study"):
         write_study_report(tmp_path)
@@ -185,6 +257,18 @@ def test_one_world_is_shown_at_a_time_and_paper_gets_all(window):
     assert page.locator(".tabs").is_hidden()
     page.emulate_media(media="screen")
     assert window.complaints == []
+
+
+@NEEDS_CHROMIUM
+def test_a_link_to_a_world_opens_its_tab(chromium, folder):
+    with opened(chromium, folder / "report.html", READY) as window:
+        page = window.page
+        page.click('.verdicts a[href="#scene-control--as_it_is"]')
+        assert page.locator(".scene:visible").get_attribute("data-scene") == "control--as_it_is"
+        page.reload()
+        page.wait_for_selector(READY)
+        assert page.locator(".scene:visible").get_attribute("data-scene") == "control--as_it_is"
+        assert window.complaints == []
 
 
 @NEEDS_CHROMIUM

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -135,47 +136,47 @@ def sensitivity_figures(scenes: Sequence[Scene]) -> list[Figure]:
     return made
 
 
-def frontier_figure(results: Results, scenes: Sequence[Scene]) -> Figure:
-    """Value against contacts, a panel a world: what a contact is worth, and who spares them.
+def frontier(results: Results, scenes: Sequence[Scene]) -> dict[str, dict[str, list[Point]]]:
+    """Contacts and value by world and contender: in the world as it is, and under other rules.
 
-    The worlds as they are, and beside them those whose rules of engagement alone differ: a
-    contender's points in all of them are joined by a line.
+    Only variations count that differ in their rules of engagement and nothing else: others are
+    other customers. A contender's points are in the order of contacts.
     """
-    lead = lead_variation(scenes)
-    joined = {lead, *_engagement_only(results)}
-    panels: list[tuple[str, str]] = []
-    for scenario in dict.fromkeys(scene.scenario for scene in scenes):
-        here = [s for s in scenes if s.scenario == scenario and s.variation in joined]
-        paths: dict[str, list[Point]] = {}
-        for scene in here:
-            for name in scene.cast.ranking:
-                contacts = [results.cell(cell)["summary"]["contacts"] for cell in scene.cells[name]]
-                point = Point(float(np.mean(contacts)), scene.values[name], scene.cast.styles[name])
-                paths.setdefault(name, []).append(point)
-        if not here:
-            continue
-        lines = [sorted(path, key=lambda point: point.x) for path in paths.values()]
-        label = stacked("value", here[0].cast.unit, 34)
+    joined = {lead_variation(scenes), *_engagement_only(results)}
+    worlds: dict[str, dict[str, list[Point]]] = {}
+    for scene in (scene for scene in scenes if scene.variation in joined):
+        paths = worlds.setdefault(scene.scenario, {})
+        for name in scene.cast.ranking:
+            contacts = [results.cell(cell)["summary"]["contacts"] for cell in scene.cells[name]]
+            point = Point(float(np.mean(contacts)), scene.values[name], scene.cast.styles[name])
+            paths[name] = sorted([*paths.get(name, []), point], key=lambda each: each.x)
+    return worlds
 
-        def paint(axes: Any, lines: list[list[Point]] = lines, label: str = label) -> None:
-            paint_points(axes, lines, "contacts per customer and journey", label)
+
+def frontier_figure(results: Results, scenes: Sequence[Scene]) -> Figure:
+    """Value against contacts, a panel a world: what contacts are worth, and who spares them."""
+    panels: list[tuple[str, str]] = []
+    units = {scene.scenario: scene.cast.unit for scene in scenes}
+    worlds = frontier(results, scenes)
+    for scenario, paths in worlds.items():
+
+        def paint(axes: Any, paths: Sequence[list[Point]], label: str) -> None:
+            paint_points(axes, paths, "contacts per customer and journey", label)
 
         title = scenario.replace("_", " ")
-        panels.append(
-            (title, panel(f"frontier-{scenario}", f"Value against contacts: {title}", paint))
-        )
-    names = dict.fromkeys(name for scene in scenes for name in scene.cast.ranking)
-    styles = {name: scene.cast.styles[name] for scene in scenes for name in scene.cast.styles}
-    caption = (
-        "Bars are 95 % intervals of the value over other seeds and other customers. Further up "
+        drawn = partial(paint, paths=[*paths.values()], label=stacked("value", units[scenario], 34))
+        panels.append((title, panel(f"frontier-{scenario}", f"Value by contacts: {title}", drawn)))
+    looks = {scene.scenario: scene.cast.styles for scene in scenes}
+    legend = {n: style for styles in looks.values() for n, style in styles.items()}
+    told = (
+        "Bars are 95 % intervals of the value over other seeds and other customers. Further up is "
     )
-    caption += (
-        "is worth more to the firm, further to the left takes less of the customer's patience."
-    )
-    if len(joined) > 1:
-        caption += " Lines join what a contender comes to under different rules of engagement."
-    legend = [(styles[name], name) for name in names]
-    return Figure("Value against contacts" + say_variation(scenes), caption, panels, legend)
+    told += "worth more to the firm, further left takes less of the customer's patience."
+    if any(len(path) > 1 for paths in worlds.values() for path in paths.values()):
+        told += " Lines join what a contender comes to under different rules of engagement."
+    shown = [name for name in legend if any(name in paths for paths in worlds.values())]
+    title = "Value against contacts" + say_variation(scenes)
+    return Figure(title, told, panels, [(legend[name], name) for name in shown])
 
 
 def _engagement_only(results: Results) -> set[str]:
