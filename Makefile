@@ -26,7 +26,7 @@ PYTEST_OUTPUT := -q
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-ray check format bench bench-learning bench-bulk bench-studies run-study tune curves wins kills notebooks serve-others mutants serve-bench serve-fuzz serve-chaos serve-consent clean
+.PHONY: help install run test test-ray check format bench bench-learning bench-bulk bench-studies bench-reports run-study tune curves wins kills notebooks serve-others mutants serve-bench serve-fuzz serve-chaos serve-consent clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ bench-bulk: $(INSTALLED) ## Measure bulk simulation: customers a second, memory,
 
 bench-studies: $(INSTALLED) ## Measure how well a study uses two cores
 	$(BIN)/python -m benchmarks.studies $(ARGS)
+
+bench-reports: $(INSTALLED) ## Measure how large a report is, and how fast it opens in Chromium
+	$(BIN)/python -m benchmarks.reports $(ARGS)
 
 run-study: $(INSTALLED) ## Run a study of experiments/studies: ARGS='greedy_vs_rl --smoke'
 	$(BIN)/python -m experiments.run $(ARGS)

@@ -159,19 +159,21 @@ def frontier_figure(results: Results, scenes: Sequence[Scene]) -> Figure:
     units = {scene.scenario: scene.cast.unit for scene in scenes}
     worlds = frontier(results, scenes)
     for scenario, paths in worlds.items():
-
-        def paint(axes: Any, paths: Sequence[list[Point]], label: str) -> None:
-            paint_points(axes, paths, "contacts per customer and journey", label)
-
+        drawn = partial(
+            paint_points,
+            paths=[*paths.values()],
+            x_label="contacts per customer and journey",
+            y_label=stacked("value", units[scenario], 34),
+        )
         title = scenario.replace("_", " ")
-        drawn = partial(paint, paths=[*paths.values()], label=stacked("value", units[scenario], 34))
-        panels.append((title, panel(f"frontier-{scenario}", f"Value by contacts: {title}", drawn)))
+        label = f"Value by contacts: {title}"
+        panels.append((title, panel(f"frontier-{scenario}", label, drawn, height=250)))
     looks = {scene.scenario: scene.cast.styles for scene in scenes}
     legend = {n: style for styles in looks.values() for n, style in styles.items()}
     told = (
         "Bars are 95 % intervals of the value over other seeds and other customers. Further up is "
+        "worth more to the firm, further left takes less of the customer's patience."
     )
-    told += "worth more to the firm, further left takes less of the customer's patience."
     if any(len(path) > 1 for paths in worlds.values() for path in paths.values()):
         told += " Lines join what a contender comes to under different rules of engagement."
     shown = [name for name in legend if any(name in paths for paths in worlds.values())]
