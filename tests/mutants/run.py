@@ -221,8 +221,10 @@ def main() -> None:
     every, commit = load_faults(), present_commit()
     faults = [f for f in every if all(word in f.name for word in arguments.words)]
     lost = [f.name for f in every if (ROOT / f.file).read_text().count(f.before) != 1]
-    if lost or not faults:
+    if lost:
         raise SystemExit(f"cannot be planted, bring {FAULTS.name} up to date: {lost}")
+    if not faults:
+        raise SystemExit(f"no fault has all of these words in its name: {arguments.words}")
     verdicts: list[Verdict] = []
     with (
         tempfile.TemporaryDirectory(prefix="unplanted-") as folder,
