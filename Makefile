@@ -54,7 +54,7 @@ test: check ## All checks, then all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(PYTEST_OUTPUT) $(PYTEST_ARGS)
 
 # Ray is in no extra that the other targets install; without it the test is skipped.
-test-ray: $(INSTALLED) ## Run a study on two nodes of a local Ray cluster, and lose one of them
+test-ray: $(INSTALLED) ## Studies, sweeps and simulation on a local Ray cluster that loses nodes (4 minutes)
 	$(PIP_INSTALL) -q -e '.[dev,ray]' --no-build-isolation
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/experiments/test_ray.py $(PYTEST_OUTPUT)
 

@@ -59,6 +59,12 @@ def _check(arguments: Arguments, scenario: Scenario) -> None:
             check_least(1, **{name: getattr(arguments, name)})
     if arguments.steps is not None and arguments.train_seconds is not None:
         raise PolicyError("train_seconds must not be given beside steps, got both")
+    if arguments.engine == "ray" and (arguments.policy is not None or arguments.workers > 1):
+        given = "policy" if arguments.policy is not None else "workers"
+        raise PolicyError(
+            f"{given} must not be given with --engine ray, got {getattr(arguments, given)!r}: a "
+            "cluster has as many workers as processors, and the search of a policy is one worker's"
+        )
     if arguments.policy is not None and arguments.workers > 1:
         raise PolicyError(
             "workers must be 1 for a policy, whose search takes one step after another, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class _Study:
 
         def hired() -> Crew:
             if not crews:
-                crews.append(stack.enter_context(crew(self._task(), options.workers)))
+                crews.append(stack.enter_context(self._crew()))
             return crews[0]
 
         study = open_study(self.out / "journal.jsonl", self.about)
@@ -159,7 +159,7 @@ class _Study:
             "kind": "recipe",
             **self.about,
             "finished": today(),
-            "machine": machine() | {"workers": self.options.workers},
+            "machine": machine() | {"workers": self.options.workers, "engine": self.options.engine},
             "limits": {name: value for name, value in vars(limits).items() if value < 1e18},
             "spent": spent,
             "teacher": None if self.teacher is None else self.teacher.record,
@@ -203,6 +203,13 @@ class _Study:
             "practice": vars(effort) if self.recipe.imitate > 0.0 else None,
             "versions": all_versions(),
         }
+
+    def _crew(self) -> AbstractContextManager[Crew]:
+        if self.options.engine == "ray":
+            from agents.tuning.on_cluster import cluster_crew
+
+            return cluster_crew(self._task(), self.options.address)
+        return crew(self._task(), self.options.workers)
 
     def _task(self) -> Task:
         teacher = None if self.teacher is None else self.teacher.policy

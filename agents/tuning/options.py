@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -32,6 +32,10 @@ class Arguments:
     """budget: settings to try"""
     workers: int = 1
     """processes that try settings side by side, one torch thread each"""
+    engine: Literal["local", "ray"] = "local"
+    """processes of this machine, or a Ray cluster: as many trials at a time as it has processors"""
+    address: str = "auto"
+    """of the Ray cluster"""
     steps: int | None = None
     """transitions that each training takes in all, imitated ones included; as the recipe says if
     it is not given"""

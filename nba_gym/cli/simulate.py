@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nba_gym.cli.common import (
     Chosen,
@@ -22,6 +22,10 @@ from nba_gym.cli.common import (
 )
 from nba_gym.effort import PolicyEffort
 from nba_gym.scenario import Scenario, load_scenario
+
+if TYPE_CHECKING:
+    from nba_gym.evaluation.bulk import Bulk
+    from nba_gym.evaluation.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,10 @@ class Simulate:
     """customers of a part: rows of a file, and what is lost at most when it is stopped"""
     threads: int | None = None
     """by default one a processor"""
+    engine: Literal["local", "ray"] = "local"
+    """threads of this machine, or the processors of a Ray cluster"""
+    address: str = "auto"
+    """of the Ray cluster"""
     fresh: bool = False
     """begin anew, where the folder holds an earlier simulation"""
     effort: Given = PolicyEffort()
@@ -70,7 +78,7 @@ class Simulate:
 
     def run(self) -> None:
         """Simulate, tell how it goes, and print the totals."""
-        from nba_gym.evaluation.bulk import Bulk, simulate
+        from nba_gym.evaluation.bulk import Bulk
 
         scenario = load_scenario(self.scenario, self.set)
         bulk = Bulk(
@@ -83,6 +91,20 @@ class Simulate:
             threads=self.threads,
         )
         bulk.check(scenario)
+        cluster = None
+        if self.engine == "ray":
+            from nba_gym.evaluation.cluster import Cluster
+
+            cluster = Cluster(self.address)
+        try:
+            self._simulate(scenario, bulk, cluster)
+        finally:
+            if cluster is not None:
+                cluster.close()
+
+    def _simulate(self, scenario: Scenario, bulk: Bulk, cluster: Cluster | None) -> None:
+        from nba_gym.evaluation.bulk import simulate
+
         begun = time.perf_counter()
         with bars() as tell:
             chosen = self._choose(scenario, tell)
@@ -102,6 +124,7 @@ class Simulate:
                     about=chosen.about,
                     fresh=self.fresh,
                     progress=progress,
+                    cluster=cluster,
                 )
             except KeyboardInterrupt:
                 whisper(f"interrupted; finished parts are kept in {self.out}/")

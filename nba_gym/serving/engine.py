@@ -8,8 +8,9 @@ among threads. Both rank with the same compiled function.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,7 +37,7 @@ class Engine:
     """An exported policy, run by onnxruntime; may be used by several threads at once.
 
     Args:
-        folder: The policy folder.
+        folder: The policy folder, or what was read of one.
         threads: Threads that share a batch; a single decision takes one.
         trial: Try the folder out in a process of its own with limits on memory and time first.
 
@@ -53,10 +54,12 @@ class Engine:
         MissingExtraError: If onnxruntime is not installed.
     """
 
-    def __init__(self, folder: str | Path, *, threads: int = 1, trial: bool = True) -> None:
+    def __init__(
+        self, folder: str | Path | PolicyFolder, *, threads: int = 1, trial: bool = True
+    ) -> None:
         if threads < 1:
             raise BundleError(f"threads must be at least 1, got {threads}")
-        self.folder: PolicyFolder = read_folder(Path(folder))
+        self.folder = folder if isinstance(folder, PolicyFolder) else read_folder(Path(folder))
         if trial:
             try_out(self.folder)
         self.card = self.folder.card
@@ -68,6 +71,10 @@ class Engine:
         self._session = _session(without_ranking(self.folder.graph))
         self._own = threading.local()
         self_test(self.folder.golden, self.decide_batch)
+
+    def __reduce__(self) -> tuple[Callable[..., Engine], tuple[PolicyFolder]]:
+        """Copies for other processes are made anew from what was read; sessions do not travel."""
+        return partial(Engine, threads=self._threads, trial=False), (self.folder,)
 
     def decide(self, features: NDArray[Any], mask: NDArray[Any]) -> Decision:
         """Decide for one customer.

@@ -1,8 +1,12 @@
-"""Simulate millions of customers part by part, on several threads, and go on where one stopped."""
+"""Simulate millions of customers part by part, on several threads or on the nodes of a cluster.
+
+What is finished is kept, so whatever stops it, the same call goes on.
+"""
 
 from __future__ import annotations
 
 import math
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -18,6 +22,8 @@ from nba_gym.errors import PolicyError, check_least
 from nba_gym.evaluation.bulk.live import Batch, StoppedError
 from nba_gym.evaluation.bulk.store import Store
 from nba_gym.evaluation.bulk.totals import Totals
+from nba_gym.evaluation.cluster import Cluster
+from nba_gym.files import whole_file
 from nba_gym.policies.checks import check_policy, check_world
 from nba_gym.policies.protocol import Policy
 from nba_gym.records.event_files import EventPart
@@ -30,6 +36,8 @@ SIDE_BY_SIDE = 8_192
 """Customers that a thread simulates side by side; more leave the fast caches."""
 OF_TOTALS, OF_EVENTS = 131_072, 32_768
 """Most customers of a part: what is done again at most after a stop, and those of an event file."""
+TRIES = 4
+"""How often a part is tried whose node is lost."""
 PARTS = 16
 """Parts that there are at least, where each is worth a thread's while."""
 GLANCE = 0.2
@@ -112,12 +120,13 @@ def simulate(
     about: Mapping[str, Any] | None = None,
     fresh: bool = False,
     progress: Progress | None = None,
+    cluster: Cluster | None = None,
 ) -> Totals:
     """Simulate many customers, and go on where an earlier call was stopped.
 
-    What comes out is the same to the bit for any number of threads, customers side by side and
-    stops on the way, as long as the policy draws nothing from the generator it is given (one that
-    says probabilities does not).
+    What comes out is the same to the bit for any number of threads, customers side by side, stops
+    on the way, and on a cluster, as long as the policy draws nothing from the generator it is
+    given (one that says probabilities does not).
 
     Args:
         policy: Chooses the actions; several threads ask it at a time.
@@ -129,13 +138,16 @@ def simulate(
         fresh: Begin anew.
         progress: Called with customers done and customers in all; a customer who lived half of the
             periods counts half.
+        cluster: Does the parts, a processor each, instead of threads here.
 
     Returns:
         The totals; they are also in ``out``.
 
     Raises:
         PolicyError: If a number is out of range, or the policy answers with something else.
-        DataError: If the folder holds another simulation, or something else.
+        DataError: If the folder holds another simulation, or something else, or the policy cannot
+            travel to a cluster.
+        LostError: If nodes of the cluster are lost again and again.
     """
     scenario = load_scenario(scenario)
     check_policy("policy", policy)
@@ -154,7 +166,7 @@ def simulate(
     }
     store = Store(Path(out), identity, bulk.n_parts, events=bulk.events, fresh=fresh)
     with one_blas_thread():
-        _Run(policy, scenario, bulk, periods, store, progress).go()
+        _Run(policy, scenario, bulk, periods, store, progress, cluster).go()
     totals = Totals(scenario, store.total(scenario, periods))
     totals.save(Path(out), identity)
     return totals
@@ -171,12 +183,17 @@ class _Run:
         periods: int,
         store: Store,
         progress: Progress | None,
+        cluster: Cluster | None,
     ) -> None:
         self._policy, self._scenario, self._bulk, self._periods = policy, scenario, bulk, periods
-        self._store, self._progress = store, progress
+        self._store, self._progress, self._cluster = store, progress, cluster
         self._stop = threading.Event()
         self._desks = threading.local()
         self._lived: dict[int, int] = {}  # customers and periods, by thread
+        if cluster is not None:
+            self._sent = cluster.put((policy, scenario, bulk, periods))
+            self._threads = self._of_kernel = cluster.workers
+            return
         threads = bulk.threads or processors()
         # a policy that is shown the simulator can be shown one at a time: share each step instead
         bound = hasattr(policy, "bind")
@@ -188,7 +205,8 @@ class _Run:
         done = self._bulk.customers - sum(len(self._bulk.numbers(part)) for part in missing)
         self._tell(done)
         with ThreadPoolExecutor(self._threads) as pool:
-            waiting = {pool.submit(self._do, part) for part in missing}
+            do = self._do if self._cluster is None else self._have_done
+            waiting = {pool.submit(do, part) for part in missing}
             try:
                 while waiting:
                     finished, waiting = wait(waiting, GLANCE, FIRST_COMPLETED)
@@ -207,14 +225,24 @@ class _Run:
         """One part, from birth to its files."""
         if self._stop.is_set():
             raise StoppedError
-        scenario, periods, numbers = self._scenario, self._periods, self._bulk.numbers(part)
-        files, sums = self._store.files(part), Sums.nobody(scenario, periods)
-        events = EventPart(scenario, len(numbers), periods) if self._bulk.events else None
-        for at in range(0, len(numbers), self._bulk.side_by_side):
-            self._desk().live(numbers[at : at + self._bulk.side_by_side], sums, events)
+        sums, events = _live(self._desk(), self._scenario, self._bulk, self._periods, part)
         if events is not None:
+            files = self._store.files(part)
             events.write(files["births"], files["events"])
         self._store.keep(part, sums)
+
+    def _have_done(self, part: int) -> None:
+        """One part by the cluster, from birth to its files."""
+        cluster = self._cluster
+        if self._stop.is_set() or cluster is None:
+            raise StoppedError
+        sums, files = cluster.result(cluster.begin(_live_there, self._sent, part, tries=TRIES))
+        for name, data in files.items():
+            with whole_file(self._store.files(part)[name]) as draft:
+                draft.write_bytes(data)
+        self._store.keep(part, sums)
+        me, lived = threading.get_ident(), len(self._bulk.numbers(part)) * self._periods
+        self._lived[me] = self._lived.get(me, 0) + lived
 
     def _desk(self) -> Batch:
         """What this thread works with."""
@@ -235,3 +263,38 @@ class _Run:
                 lived=lived,
             )
         return self._desks.batch
+
+
+def _live(
+    batch: Batch, scenario: Scenario, bulk: Bulk, periods: int, part: int
+) -> tuple[Sums, EventPart | None]:
+    """What the customers of a part come to, and what happened to them if that is to be kept."""
+    numbers, sums = bulk.numbers(part), Sums.nobody(scenario, periods)
+    events = EventPart(scenario, len(numbers), periods) if bulk.events else None
+    for at in range(0, len(numbers), bulk.side_by_side):
+        batch.live(numbers[at : at + bulk.side_by_side], sums, events)
+    return sums, events
+
+
+def _live_there(
+    sent: tuple[Policy, Scenario, Bulk, int], part: int
+) -> tuple[Sums, dict[str, bytes]]:
+    """The same on a node of a cluster: totals, and the bytes of the files of events."""
+    policy, scenario, bulk, periods = sent
+    with one_blas_thread():
+        batch = Batch(
+            policy,
+            scenario,
+            bulk.seed,
+            periods,
+            threads=1,
+            stop=threading.Event(),
+            lived=lambda _: None,
+        )
+        sums, events = _live(batch, scenario, bulk, periods, part)
+    if events is None:
+        return sums, {}
+    with tempfile.TemporaryDirectory() as place:
+        births, lived = Path(place) / "births", Path(place) / "events"
+        events.write(births, lived)
+        return sums, {"births": births.read_bytes(), "events": lived.read_bytes()}
