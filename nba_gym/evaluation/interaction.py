@@ -17,6 +17,7 @@ from nba_gym.policies.checks import check_customers, check_world
 from nba_gym.records.events import event_columns
 from nba_gym.records.ledger import LINES
 from nba_gym.scenario.schema import Scenario
+from nba_gym.threads import one_blas_thread
 
 
 class _Waiting(NamedTuple):
@@ -48,7 +49,8 @@ def let_learn(
     """Let a bandit meet customers, act, and learn from what it gets to see.
 
     The reward of an action is what the customer earns within the window, discounted to the action,
-    less what the contact cost. It is told once the window is over.
+    less what the contact cost. It is told once the window is over. The first group meets a bandit
+    that has not begun yet, and draws by lot.
 
     Args:
         learner: The bandit; it is changed.
@@ -69,8 +71,11 @@ def let_learn(
     check_world(seed, threads)
     if window > scenario.horizon:
         raise PolicyError(f"window must be at most {scenario.horizon}, got {window}")
-    for wave in np.array_split(numbers, waves):
-        _live(learner, scenario, wave, seed, window, threads)
+    with one_blas_thread():  # a last bit that differs flips a choice, and all that follows
+        for wave in np.array_split(numbers, waves):
+            _live(learner, scenario, wave, seed, window, threads)
+            if not learner.has_begun:
+                learner.begin()
 
 
 def _live(

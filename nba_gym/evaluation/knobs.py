@@ -113,12 +113,20 @@ def arbitration_knobs(models: Mapping[int, LinearWorth], name: str) -> Tunable:
 
 
 def lookahead_knobs(model: PracticeModel, later: LinearWorth, tuned: GreedyPractice) -> Tunable:
-    """What greedy practice has to tune, and how much later value weighs; from tuned practice on."""
+    """What greedy practice has to tune, and how much later value weighs.
+
+    The search begins at tuned practice, and at one step of policy improvement from there: what
+    practice adds for ripening purchases and for years to come is part of the value of a customer.
+    """
     settings = {key: value for key, value in tuned.settings.items() if key != "contexts"}
     full = practice_knobs(model)
     return Tunable(
         make=lambda settings: OneStepLookahead(model, later, **settings),
-        starts=({"future": 0.0, **settings}, {"future": 0.25, **settings}),
+        starts=(
+            {"future": 0.0, **settings},
+            {"future": 0.25, **settings},
+            {**settings, "future": 1.0, "ripening": 0.0, "years": 0.0},
+        ),
         ladders=(("future", (0.0, 0.125, 0.25, 0.5, 1.0, 2.0)), *full.ladders),
     )
 

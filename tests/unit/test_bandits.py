@@ -30,6 +30,8 @@ def meet(learner: BanditLearner, rounds: int = 20, n: int = 200) -> list[Any]:
         worth = np.array([0.0, 0.0, 1.0, 9.0])[actions] + 2.0 * x[:, 0] * (actions == 1)
         learner.learn(x, actions, worth + generator.normal(0.0, 0.5, n))
         chosen.append((x, actions))
+        if not learner.has_begun:
+            learner.begin()
     return chosen
 
 
@@ -49,6 +51,44 @@ def test_a_bandit_finds_the_best_arm_for_each_and_never_what_is_forbidden(rule):
 def test_a_bandit_that_does_what_it_did_learns_the_same(rule):
     learned = [meet(BanditLearner(rule, 1, 4, seed=1), rounds=4)[-1][1] for _ in range(2)]
     np.testing.assert_array_equal(*learned)
+
+
+def test_an_arm_that_was_given_up_is_compared_with_what_is_known_now():
+    """Arm 1 is tried at first only, when hardly anything is known of what x is worth to all."""
+    generator, learner = np.random.default_rng(3), BanditLearner("epsilon", 1, 3, explore=0.0)
+    for batch, arms in enumerate(((0, 1), *[(0, 2)] * 30)):
+        n = 20 if batch == 0 else 2_000
+        x = generator.random((n, 1)).astype(np.float32)
+        actions = generator.choice(arms, n)
+        learner.learn(x, actions, 50.0 * x[:, 0].astype(np.float64) + 1.0 * (actions == 1))
+        if batch == 0:
+            learner.begin()
+    shared = learner._shared._imp.arm_to_model[0].beta
+    beyond = np.array([model.beta @ [0.5, 1.0] for model in learner._models]) * learner.scale
+    assert 0.5 * shared[0] * learner.scale == pytest.approx(25.0, rel=0.05)
+    # a ridge of 1 leaves 20 of 22 of a difference in the mean, and hardly anything of its noise
+    assert beyond[1] - beyond[0] == pytest.approx(1.0, abs=0.35)
+
+
+def test_rewards_are_measured_by_how_they_spread_by_lot():
+    learner = BanditLearner("linucb", 1, 2)
+    x, arms = np.ones((4, 1), dtype=np.float32), np.array([0, 1, 0, 1])
+    learner.learn(x, arms, np.zeros(4))
+    learner.learn(x, arms, np.array([0.0, 0.0, 0.0, 80.0]))
+    assert not learner.has_begun
+    learner.begin()
+    assert learner.scale == pytest.approx(np.array([0.0] * 7 + [80.0]).std())
+    before = learner.scale
+    learner.learn(x, arms, np.full(4, 1e6))
+    assert learner.scale == before
+    # twice the money is twice the scale, and the same choices
+    other = BanditLearner("linucb", 1, 2)
+    other.learn(x, arms, np.zeros(4))
+    other.learn(x, arms, np.array([0.0, 0.0, 0.0, 160.0]))
+    other.begin()
+    other.learn(x, arms, np.full(4, 2e6))
+    for one, two in zip(learner._models, other._models, strict=True):
+        np.testing.assert_allclose(one.beta, two.beta)
 
 
 def test_exploring_less_is_choosing_the_best_more_often():
@@ -94,6 +134,8 @@ class Watches:
     def learn(self, observations: Any, actions: Any, rewards: Any) -> None:
         self.told.append((actions.copy(), rewards.copy()))
 
+    has_begun = True
+
 
 def test_the_reward_of_an_action_is_the_discounted_money_of_its_window_less_its_cost():
     world = load_scenario("control", {"horizon": 4, "discount": 0.5})
@@ -119,8 +161,10 @@ def test_what_cannot_be_is_refused(monkeypatch):
         BanditLearner("linucb", 1, 2, explore=-1.0)
     world = load_scenario("control", ["horizon=3"])
     learner = BanditLearner("epsilon", 1, 2)
-    with pytest.raises(PolicyError, match="must have learned before it is asked"):
+    with pytest.raises(PolicyError, match="must have begun before it is asked"):
         learner.worth(world, ["contacts_4"])
+    with pytest.raises(PolicyError, match="must have met somebody before it begins"):
+        learner.begin()
     with pytest.raises(PolicyError, match="window must be at most 3, got 4"):
         let_learn(learner, world, 10, 0, window=4)
     monkeypatch.setitem(sys.modules, "mabwiser.mab", None)
