@@ -182,6 +182,11 @@ def _recurrent_ppo(at: Workplace) -> Any:
 def _of_values(at: Workplace) -> dict[str, Any]:
     """What DQN and QR-DQN have in common."""
     recipe = cast(DQNRecipe, at.recipe)
+    if recipe.warm_up >= recipe.steps:
+        raise PolicyError(
+            f"warm_up must be less than steps ({recipe.steps:,}), or nothing is learned, "
+            f"got {recipe.warm_up:,}"
+        )
     luck = np.random.default_rng([at.common["seed"], 1])
     raw = cast(Any, at.envs.unwrapped)
     return at.common | {

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from agents.files import whole_file
 from nba_gym.errors import CheckpointError
+from nba_gym.files import whole_file
 
 FORMAT = "nba_gym checkpoint 1"
 Tree = dict[str, Any]

@@ -47,7 +47,7 @@ class Network:
     Args:
         policy: A trained agent that sees records only and remembers nothing.
         recipe: Settings of training, for the card.
-        seed: Seed of training, for the card.
+        seed: Seed of training, for the card; none where nobody knows it.
 
     Raises:
         BundleError: If the policy is privileged or remembers.
@@ -55,7 +55,7 @@ class Network:
 
     scores_are = "logits of the network, or the worth of each action where it learned values"
 
-    def __init__(self, policy: AgentPolicy, recipe: dict[str, Any], seed: int) -> None:
+    def __init__(self, policy: AgentPolicy, recipe: dict[str, Any], seed: int | None) -> None:
         if policy.observe != "records":
             raise BundleError(
                 "a policy to be served must see the records only, got one that sees "
@@ -119,7 +119,7 @@ def export(
     folder: Path,
     *,
     recipe: dict[str, Any] | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     rows: int = PARITY_ROWS,
     customers: int = CUSTOMERS,
     evaluation: dict[str, Any] | None = None,
@@ -131,7 +131,7 @@ def export(
         scenario: The world it was trained in.
         folder: Where to write; an older policy folder is replaced as a whole, or left as it was.
         recipe: Settings of training, for the card.
-        seed: Seed of training, for the card.
+        seed: Seed of training, for the card; none where nobody knows it.
         rows: Observations on which parity is proven.
         customers: Customers from whose journeys the value is learned.
         evaluation: Outcome of a comparison, for the card (``nba_gym.export.evaluation_of``).
@@ -194,8 +194,13 @@ def main(arguments: Arguments) -> None:
         )
     left = Left(cast(Path, arguments.sb3)) if arguments.run is None else find_left(arguments.run)
     scenario = left.scenario
-    if arguments.scenario is not None or scenario is None:
-        scenario = nba_gym.load_scenario(arguments.scenario or "retail")
+    if arguments.scenario is not None:
+        scenario = nba_gym.load_scenario(arguments.scenario)
+    if scenario is None:
+        raise BundleError(
+            f"scenario must be given (--scenario) where the run does not say it, got none for "
+            f"{left.weights}"
+        )
     if arguments.run is not None:
         policy = load_policy(left.weights)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from pickle import UnpicklingError  # noqa: TID251  what a damaged file raises, nothing else
 from typing import Any
 
 import sb3_contrib
@@ -23,6 +24,11 @@ KINDS: dict[str, Any] = {
     "QRDQN": sb3_contrib.QRDQN,
 }
 """Algorithms whose files can be loaded."""
+_UNREADABLE = (
+    *(KeyError, ValueError, TypeError, AttributeError, RuntimeError, AssertionError, OSError),
+    *(EOFError, ImportError, IndexError, UnpicklingError, zipfile.BadZipFile),
+)
+"""What reading a file raises that is something else, or damaged."""
 
 
 def load_sb3(
@@ -63,7 +69,7 @@ def load_sb3(
         raise BundleError(f"model must be a zip file of Stable-Baselines3, got {path.name}")
     try:
         model = KINDS[algorithm].load(path, device="cpu")
-    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise BundleError(
             f"model must be one of {algorithm}, got {path.name}, which is not: {error}"
         ) from None
@@ -74,5 +80,15 @@ def load_sb3(
             f"model must be for {wanted} features and {world.action_space} as in {scenario.name}, "
             f"got {had} and {model.action_space}"
         )
-    around = None if normaliser is None else VecNormalize.load(str(normaliser), world)
-    return policy_of(model, normaliser=around)
+    return policy_of(model, normaliser=None if normaliser is None else _around(normaliser, world))
+
+
+def _around(file: Path, world: JourneyVecEnv) -> VecNormalize:
+    """The normaliser in a file; that it fits the observations of the world is checked by SB3."""
+    try:
+        return VecNormalize.load(str(file), world)
+    except _UNREADABLE as error:
+        raise BundleError(
+            f"normaliser must be a file of VecNormalize.save for {world.observation_space.shape} "
+            f"features, got {file.name}: {error}"
+        ) from None

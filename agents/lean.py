@@ -265,7 +265,7 @@ class LeanPPO(MaskablePPO):
         chances = torch.log_softmax(_logits(policy, batch.observations, batch.masks), dim=1)
         change = chances.gather(1, batch.actions[:, None])[:, 0] - batch.log_probs
         advantages = batch.advantages
-        if self.normalize_advantage:
+        if self.normalize_advantage and len(advantages) > 1:  # of one alone nothing spreads
             advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
         ratio = change.exp()
         clipped = ratio.clamp(1.0 - clip, 1.0 + clip)

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic import ValidationError
+
 import nba_gym
-from nba_gym.errors import BundleError, PolicyError
+from nba_gym.errors import BundleError, PolicyError, ScenarioError
 from nba_gym.export import evaluation_of
 from nba_gym.files import whole_file
 from nba_gym.scenario import Scenario
@@ -28,14 +30,14 @@ class Left:
         weights: File with the weights.
         scenario: The world, where the run says it.
         recipe: Settings of training; empty where the run does not say them.
-        seed: Seed of training.
+        seed: Seed of training; none where the run does not say it.
         evaluation: Outcome of its comparison, for the card; none if there was none.
     """
 
     weights: Path
     scenario: Scenario | None = None
     recipe: dict[str, Any] = field(default_factory=dict[str, Any])
-    seed: int = 0
+    seed: int | None = None
     evaluation: dict[str, Any] | None = None
 
 
@@ -57,7 +59,8 @@ def find_left(run: Path) -> Left:
         ScenarioError: If the world it names cannot be read.
     """
     if run.is_file():
-        return Left(run)
+        known = run.name == WEIGHTS and (run.parent / TRAINING).is_file()
+        return find_left(run.parent) if known else Left(run)
     stage = run / "training"
     if (stage / WEIGHTS).is_file():
         depends = _read(stage / _STAGE).get("depends", {})
@@ -66,7 +69,7 @@ def find_left(run: Path) -> Left:
             weights=stage / WEIGHTS,
             scenario=nba_gym.load_scenario(world) if world.is_file() else None,
             recipe=depends.get("recipe", {}),
-            seed=int(depends.get("seed", 0)),
+            seed=depends.get("seed"),
             evaluation=_evaluation(run / "comparison" / "comparison.json"),
         )
     if not (run / WEIGHTS).is_file():
@@ -75,10 +78,21 @@ def find_left(run: Path) -> Left:
     tree = about.get("scenario")
     return Left(
         weights=run / WEIGHTS,
-        scenario=None if tree is None else Scenario.model_validate(tree),
+        scenario=None if tree is None else _world(tree),
         recipe=about.get("recipe", {}),
-        seed=int(about.get("seed", 0)),
+        seed=about.get("seed"),
     )
+
+
+def _world(tree: dict[str, Any]) -> Scenario:
+    try:
+        return Scenario.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ScenarioError(
+            f"{TRAINING} must hold a scenario of this version, got {field}: {first['msg']}"
+        ) from None
 
 
 def _read(path: Path) -> dict[str, Any]:

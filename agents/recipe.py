@@ -14,9 +14,9 @@ from nba_gym.errors import PolicyError, check_least, nearest
 FOLDER = Path(__file__).parent / "recipes"
 
 
-def _in(least: float, most: float = math.inf) -> Any:
-    """A setting that must be given, and its range."""
-    return field(metadata={"least": least, "most": most})
+def _in(least: float, most: float = math.inf, *, below: float = math.inf) -> Any:
+    """A setting that must be given, and its range; ``below`` is an end that is not part of it."""
+    return field(metadata={"least": least, "most": most, "below": below})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Recipe:
     learning_rate: float = _in(0)
     max_grad_norm: float = _in(0)
     network: tuple[int, ...] = _in(1)
-    averaging: float = _in(0, 1)
+    averaging: float = _in(0, below=1)
     watch_every: int = _in(1)
 
     def __post_init__(self) -> None:
@@ -104,7 +104,7 @@ class MaskablePPORecipe(Lean, Recipe):
     epochs: int = _in(1)
     clip_range: float = _in(0)
     imitate: float = _in(0)  # pyright: ignore[reportIncompatibleVariableOverride]
-    doubt: float = _in(0, 1)  # pyright: ignore[reportIncompatibleVariableOverride]
+    doubt: float = _in(0, below=1)  # pyright: ignore[reportIncompatibleVariableOverride]
     critic_alone: float = _in(0)  # pyright: ignore[reportIncompatibleVariableOverride]
     history: int = _in(1)  # pyright: ignore[reportIncompatibleVariableOverride]
 
@@ -239,3 +239,5 @@ def _check(name: str, value: Any, kind: str, rule: Any) -> None:
         check_least(rule["least"], **{name: number})
         if number > rule["most"]:
             raise PolicyError(f"{name} must be at most {rule['most']:g}, got {number:g}")
+        if number >= rule["below"]:
+            raise PolicyError(f"{name} must be below {rule['below']:g}, got {number:g}")

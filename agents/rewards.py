@@ -56,7 +56,9 @@ class Reward:
         Args:
             population: The customers after it.
             before: What :meth:`before` told.
-            begun: Whose place was taken by the next customer; the change of loyalty is then 0.
+            begun: Whose place was taken by the next customer. The loyalty of who was seen to leave
+                is lost; of whose journey ended otherwise, what changed in the last period is not
+                known any more, and counts as 0.
         """
         out, columns = population.out, event_columns(population.scenario)
         worth = self.profit * out.rewards
@@ -65,7 +67,9 @@ class Reward:
                 worth = worth + weight * out.events[:, columns.index(event)]
         if self.loyalty:
             change = self.before(population) - before
-            worth = worth + self.loyalty * (change if begun is None else np.where(begun, 0, change))
+            if begun is not None:
+                change = np.where(begun, np.where(out.terminated, -before, 0.0), change)
+            worth = worth + self.loyalty * change
         return worth
 
 

@@ -6,6 +6,7 @@ reporting never share one (see ``SPLIT``).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import shlex
@@ -25,7 +26,7 @@ import nba_gym
 from agents.algorithms import build
 from agents.checkpoint import Tree
 from agents.diary import diary
-from agents.files import whole_file
+from agents.files import only_one
 from agents.keeper import Keep, versions
 from agents.policy import AgentPolicy
 from agents.recipe import Recipe, load_recipe
@@ -35,6 +36,7 @@ from agents.teacher import read_settings, tune_now, tuned_before
 from agents.watch import CurvePoint, Watch
 from nba_gym.errors import NbaGymError, PolicyError, check_least
 from nba_gym.evaluation.split import SPLIT
+from nba_gym.files import whole_file
 from nba_gym.scenario.load import scenario_hash
 from nba_gym.scenario.schema import Scenario
 
@@ -178,6 +180,8 @@ class Arguments:
     """go on from the checkpoint of a run that was stopped, to the very same weights"""
     checkpoint_seconds: float = 30.0
     """least time between two checkpoints"""
+    fresh: bool = False
+    """begin anew, where the folder holds the checkpoint of a training that was stopped"""
     patience: int = 0
     """stop early after so many points of the curve that are no better than the best; 0 never"""
     practice: Path | None = None
@@ -202,10 +206,34 @@ def main(arguments: Arguments) -> None:
         taught_by = {"campaign": campaign, "chosen": chosen} if recipe.imitate > 0.0 else None
     out = _folder(arguments.out or Path("runs") / _folder_name(arguments, scenario))
     keep = Keep(out / "checkpoint.safetensors", arguments.checkpoint_seconds, arguments.resume)
+    try:
+        with only_one(out, "training"):
+            _train(arguments, scenario, recipe, taught_by, keep, out)
+    except OSError as error:
+        stays = f"; {keep.path} is kept, and --resume goes on" if keep.path.exists() else ""
+        raise PolicyError(
+            f"out must be a folder to write to, got {out}: {error.strerror or error}{stays}"
+        ) from None
+
+
+def _train(
+    arguments: Arguments,
+    scenario: Scenario,
+    recipe: Recipe,
+    taught_by: Tree | None,
+    keep: Keep,
+    out: Path,
+) -> None:
     if arguments.resume and not keep.path.exists():
         print(f"no checkpoint in {out}/: beginning anew", file=sys.stderr)
+    if keep.path.exists() and not (arguments.resume or arguments.fresh):
+        raise PolicyError(
+            f"out must hold no training that was stopped, got {keep.path}: go on with it "
+            "(--resume), or begin anew (--fresh)"
+        )
+    resumed = arguments.resume and keep.path.exists()
     try:
-        with diary(out, recipe.as_dict(), wanted=arguments.mlflow) as tell:
+        with diary(out, recipe.as_dict(), wanted=arguments.mlflow, resume=resumed) as tell:
             done = train(
                 scenario,
                 recipe,
@@ -300,7 +328,18 @@ def _folder_name(arguments: Arguments, scenario: Scenario) -> str:
     name = f"train-{scenario.name}-{arguments.seed}"
     if arguments.recipe != Arguments.recipe:
         name += f"-{Path(arguments.recipe).stem.removeprefix(Arguments.recipe + '_')}"
-    return name + ("-everything" if arguments.everything else "")
+    name += "-everything" if arguments.everything else ""
+    usual = Arguments()
+    others = {
+        key: str(value)
+        for key in ("scenario", "set", "steps", "practice")
+        if (value := getattr(arguments, key)) != getattr(usual, key)
+        and (key != "scenario" or value != scenario.name)
+    }
+    if not others:
+        return name
+    digest = hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
+    return f"{name}-{digest[:6]}"
 
 
 def run_main(function: Any, arguments: type[Any]) -> None:

@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 
 import nba_gym
+from agents.files import only_one
 from agents.train import run_main
+from agents.tuning.confirm import APART
 from agents.tuning.feedback import Feedback
-from agents.tuning.journal import only_one
 from agents.tuning.of_policies import study_policy
 from agents.tuning.of_recipes import study_recipe
 from agents.tuning.options import Arguments
@@ -34,7 +35,7 @@ def main(arguments: Arguments) -> None:
     out = arguments.out or Path("runs") / f"tune-{scenario.name}-{name}"
     study = study_recipe if arguments.policy is None else study_policy
     try:
-        with only_one(out):
+        with only_one(out, "study"):
             if arguments.fresh:
                 _forget(out)
             with Feedback(f"tuning {name}", scenario.currency) as feedback:
@@ -50,6 +51,11 @@ def main(arguments: Arguments) -> None:
 
 def _check(arguments: Arguments, scenario: Scenario) -> None:
     check_least(0, seed=arguments.seed, confirm=arguments.confirm)
+    if arguments.seed + arguments.seeds > APART:
+        raise PolicyError(
+            f"seed must be at most {APART - arguments.seeds}, for those from {APART} on are for "
+            f"confirming, got {arguments.seed}"
+        )
     check_least(1, workers=arguments.workers, seeds=arguments.seeds, campaign=arguments.campaign)
     check_least(1, bandit=arguments.bandit, tuning=arguments.tuning)
     check_least(1, teacher_trials=arguments.teacher_trials)

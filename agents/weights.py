@@ -12,12 +12,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from agents.files import whole_file
 from agents.policy import ActionScores, AgentPolicy, RecurrentScores
 from nba_gym.errors import BundleError
+from nba_gym.files import whole_file
 
 _BENDS = {"Tanh": nn.Tanh, "ReLU": nn.ReLU}
 """What may stand between two layers."""
+
+_UNREADABLE = (
+    *(OSError, KeyError, ValueError, TypeError, IndexError, RuntimeError, SafetensorError),
+)
+"""What reading a file raises that is something else, or damaged."""
 
 _ABOUT = ("name", "observe", "algorithm", "history")
 """What is kept of a policy beside its network."""
@@ -58,13 +63,13 @@ def load_policy(path: Path) -> AgentPolicy:
             tags = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         about = json.loads(tags["policy"])
-    except (OSError, KeyError, ValueError, SafetensorError) as error:
+        scores = _empty_scores(about["shape"])
+        scores.load_state_dict(tensors)
+        return AgentPolicy(scores, **{name: about[name] for name in _ABOUT})
+    except _UNREADABLE as error:
         raise BundleError(
             f"weights must come from agents.train, got {path.name}: {error}"
         ) from None
-    scores = _empty_scores(about["shape"])
-    scores.load_state_dict(tensors)
-    return AgentPolicy(scores, **{name: about[name] for name in _ABOUT})
 
 
 def _empty_scores(shape: dict[str, Any]) -> ActionScores | RecurrentScores:

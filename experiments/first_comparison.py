@@ -22,7 +22,6 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from agents.export import Parity, export
-from agents.files import whole_file
 from agents.left import AGENT
 from agents.recipe import load_recipe
 from agents.train import run_main
@@ -44,6 +43,7 @@ from nba_gym.errors import check_least
 from nba_gym.evaluation import Comparison
 from nba_gym.evaluation.report import write_report
 from nba_gym.export import evaluation_of
+from nba_gym.files import whole_file
 from nba_gym.policies import (
     NoContact,
     Policy,

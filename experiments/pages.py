@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agents.files import whole_file
+from nba_gym.files import whole_file
 from nba_gym.statistics import Interval
 
 

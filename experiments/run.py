@@ -8,16 +8,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from filelock import FileLock, Timeout
 
-from agents.files import whole_file
+from agents.files import only_one
 from agents.train import run_main
 from experiments.console import CONSOLE, say
 from experiments.engine.engines import Engine
@@ -29,10 +26,11 @@ from experiments.engine.told import tell
 from experiments.processes import ROOT
 from experiments.stages import what_counts
 from experiments.steps import run_folder
-from nba_gym.errors import DataError, check_least
+from nba_gym.errors import check_least
 from nba_gym.evaluation.provenance import provenance
 from nba_gym.evaluation.report.study import write_study_report
 from nba_gym.evaluation.results import STUDY, load_results
+from nba_gym.files import whole_file
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def main(arguments: Arguments) -> None:
     study = load_study(arguments.study, arguments.set, smoke=arguments.smoke)
     planned = plan(study, what_counts(), small=arguments.smoke)
     out = run_folder(arguments.name or _folder_name(arguments))
-    with alone(out):
+    with only_one(out, "study"):  # drafts of a run are another's litter
         _in_folder(arguments, study, planned, out)
 
 
@@ -102,21 +100,6 @@ def _stale(planned: Plan, store: Store) -> list[str]:
     """Cells on disk that are of earlier settings, and still to be done anew."""
     cells = [planned.tasks[name] for name in planned.cells]
     return [cell.name for cell in cells if store.folder(cell).is_dir() and not store.has(cell)]
-
-
-@contextmanager
-def alone(out: Path) -> Iterator[None]:
-    """Keep everybody else out of the folder of a study: drafts of a run are another's litter.
-
-    Raises:
-        DataError: If somebody is there.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(out / ".lock", timeout=0):
-            yield
-    except Timeout:
-        raise DataError(f"study must be run once at a time, got {out}/ in use") from None
 
 
 def _run(arguments: Arguments, planned: Plan, store: Store, n: int) -> None:

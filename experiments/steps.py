@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from agents.files import whole_file
 from agents.keeper import Keep
 from agents.policy import AgentPolicy
 from agents.recipe import Recipe
@@ -22,6 +21,7 @@ from nba_gym.calibration import BgNbdFit, calibrate, read_cdnow
 from nba_gym.errors import PolicyError
 from nba_gym.evaluation import Comparison, compare, log_campaign, rollout, tune_practice
 from nba_gym.evaluation.split import SPLIT
+from nba_gym.files import whole_file
 from nba_gym.policies import GreedyPractice, NoContact, PracticeModel, fit_practice
 from nba_gym.policies.kept_models import save_model
 from nba_gym.records.features import feature_table

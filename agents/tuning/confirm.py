@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.files import whole_file
 from agents.tuning.objective import Job, Outcome
+from nba_gym.files import whole_file
 from nba_gym.statistics import Interval, mean_interval
 
 APART = 1_000

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
-from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import Study
@@ -17,24 +14,6 @@ from agents.checkpoint import Tree, differences, plain
 from nba_gym.errors import PolicyError
 
 NAME = "study"
-
-
-@contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Be the only process that works in a folder; the system lets go of it, whatever happens.
-
-    Raises:
-        PolicyError: If another one does.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        with lock.acquire(timeout=0):
-            yield
-    except Timeout:
-        raise PolicyError(
-            f"study must be worked on by one process, got another one that does in {folder}/"
-        ) from None
 
 
 def open_study(path: Path, about: Tree) -> Study:

@@ -15,12 +15,12 @@ import tomlkit
 from optuna.trial import FrozenTrial, TrialState
 
 from agents.checkpoint import Tree
-from agents.files import whole_file
 from agents.keeper import versions
 from agents.recipe import FOLDER, Recipe, load_recipe
 from agents.tuning.search import Search
 from agents.tuning.space import to_settings
 from nba_gym.errors import PolicyError
+from nba_gym.files import whole_file
 from nba_gym.statistics import mean_interval
 
 STATES = {

@@ -16,11 +16,11 @@ from optuna.samplers import TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from agents.files import whole_file
 from agents.recipe import Recipe
 from agents.tuning.objective import LOOKS, Job, Outcome
 from agents.tuning.space import Space, distributions, to_params, to_settings
 from nba_gym.errors import PolicyError
+from nba_gym.files import whole_file
 
 AT_RANDOM = 8
 """Trials before suggestions follow what was learned from them (Optuna's TPE)."""

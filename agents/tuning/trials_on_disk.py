@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.files import whole_file
 from nba_gym.evaluation.search import Lived
+from nba_gym.files import whole_file
 
 
 class TrialsOnDisk(MutableMapping[str, Lived]):

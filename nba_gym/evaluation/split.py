@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nba_gym.errors import PolicyError
+
 
 @dataclass(frozen=True)
 class Split:
@@ -45,6 +47,8 @@ class Split:
         return self.seed + 1 + run
 
     def _numbers(self, block: int, n: int) -> NDArray[np.uint64]:
+        if n > self.block:  # the next ones are somebody else's
+            raise PolicyError(f"customers must be at most {self.block:,} for one use, got {n:,}")
         return np.arange(block * self.block, block * self.block + n, dtype=np.uint64)
 
 

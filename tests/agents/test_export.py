@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import nn
 
 from agents.export import Arguments, Network, export, main
 from agents.left import AGENT, find_left, save_training
 from agents.policy import ActionScores, AgentPolicy
-from agents.weights import save_policy
-from nba_gym.errors import BundleError
+from agents.weights import load_policy, save_policy
+from nba_gym.errors import BundleError, ScenarioError
 from nba_gym.evaluation import compare
 from nba_gym.export import evaluation_of, sample_observations
 from nba_gym.export.write import check_parity
@@ -100,6 +102,47 @@ def test_a_run_says_by_itself_what_it_was_trained_in(tmp_path, monkeypatch, caps
     card = Engine(tmp_path / "policy", trial=False).card
     assert (card["scenario"], card["training"]["seed"]) == ("telecom", 7)
     assert "wrote" in capsys.readouterr().out
+
+
+def test_weights_by_themselves_say_it_by_what_lies_beside_them_or_not_at_all(tmp_path, monkeypatch):
+    world = load_scenario("telecom", ["horizon=20"])
+    save_policy(agent(world), tmp_path / "weights.safetensors")
+    with pytest.raises(BundleError, match=r"scenario must be given \(--scenario\)"):
+        main(Arguments(tmp_path / "weights.safetensors"))
+    save_training(tmp_path, world, {"algorithm": "x", "steps": 5}, 7)
+    seen = exported(monkeypatch)
+    main(Arguments(tmp_path / "weights.safetensors"))
+    assert (seen["scenario"], seen["seed"], seen["recipe"]["steps"]) == (world, 7, 5)
+    alone = tmp_path / "elsewhere.safetensors"
+    (tmp_path / "weights.safetensors").rename(alone)
+    main(Arguments(alone, tmp_path / "other", scenario="telecom"))
+    card = Engine(tmp_path / "other", trial=False).card
+    assert card["training"] == {"algorithm": "MaskablePPO", "seed": None, "recipe": {}}
+
+
+def test_a_world_of_another_version_is_one_line(tmp_path):
+    world = load_scenario("telecom", ["horizon=20"])
+    save_policy(agent(world), tmp_path / "weights.safetensors")
+    save_training(tmp_path, world, {}, 7)
+    about = json.loads((tmp_path / "training.json").read_text())
+    about["scenario"]["horizons"] = about["scenario"].pop("horizon")
+    (tmp_path / "training.json").write_text(json.dumps(about))
+    with pytest.raises(ScenarioError, match=r"training\.json must hold a scenario.*horizon"):
+        main(Arguments(tmp_path))
+
+
+def test_weights_whose_shape_is_not_theirs_are_one_line(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_policy(agent(load_scenario("control")), path)
+    with safe_open(str(path), framework="pt") as file:
+        about = json.loads(file.metadata()["policy"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    broken = [about | {"shape": about["shape"] | {"actions": 3}}, {"shape": about["shape"]}]
+    broken += [about | {"shape": {}}, about | {"shape": None}]
+    for told in broken:
+        path.write_bytes(save(tensors, metadata={"policy": json.dumps(told)}))
+        with pytest.raises(BundleError, match=r"weights must come from agents\.train"):
+            load_policy(path)
 
 
 def test_the_folder_of_make_run_brings_its_comparison_onto_the_card(tmp_path, monkeypatch):

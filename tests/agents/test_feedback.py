@@ -1,7 +1,9 @@
 """What training tells while it works, and when it stops by itself."""
 
+from __future__ import annotations
+
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -130,8 +132,10 @@ def test_without_mlflow_to_ask_for_it_is_one_clear_error(tmp_path, monkeypatch):
 
 
 class Run:
-    def __enter__(self) -> None:
-        pass
+    info = SimpleNamespace(run_id="abc")
+
+    def __enter__(self) -> Run:
+        return self
 
     def __exit__(self, *_: Any) -> None:
         pass
@@ -142,7 +146,7 @@ def test_mlflow_is_told_settings_and_curve_in_a_file_beside_the_run(tmp_path, mo
     fake: Any = ModuleType("mlflow")
     fake.set_tracking_uri = lambda uri: told.update(uri=uri)
     fake.set_experiment = lambda name: told.update(experiment=name)
-    fake.start_run = lambda run_name: told.update(run=run_name) or Run()
+    fake.start_run = lambda run_id, run_name: told.update(run=run_name, id=run_id) or Run()
     fake.log_params = lambda settings: told.update(settings=settings)
     fake.log_metrics = lambda seen, step: told["metrics"].append((step, seen))
     monkeypatch.setitem(sys.modules, "mlflow", fake)
@@ -151,9 +155,13 @@ def test_mlflow_is_told_settings_and_curve_in_a_file_beside_the_run(tmp_path, mo
     monkeypatch.setattr("agents.export.export", lambda *_, **__: None)
     main(Arguments("control", recipe="a2c", out=tmp_path / "mine", mlflow=True))
     assert told["uri"] == f"sqlite:///{tmp_path / 'mlflow.db'}"
-    assert told["run"] == "mine"
+    assert (told["run"], told["id"]) == ("mine", None)
     assert told["settings"] == recipe.as_dict()
     steps = [step for step, _ in told["metrics"]]
     assert steps[0] == 0
     assert steps[-1] >= 6_000
     assert all(set(seen) == set(SEEN) for _, seen in told["metrics"])
+    # who goes on goes on with the same run; who begins anew, with another one
+    for resume, known in ((True, "abc"), (False, None)):
+        with diary(tmp_path / "mine", {}, wanted=True, resume=resume):
+            assert told["id"] == known

@@ -81,6 +81,20 @@ def test_what_is_no_such_model_is_refused_in_one_line(tmp_path):
         load_sb3(path, load_scenario("retail"), algorithm="PPO", trust=True)
 
 
+def test_damaged_files_are_refused_in_one_line(tmp_path):
+    *_, path, normaliser = saved(PPO, tmp_path, n_steps=8)
+    for data in (b"", b"hello", normaliser.read_bytes()[:50]):
+        (tmp_path / "damaged.pkl").write_bytes(data)
+        with pytest.raises(BundleError, match=r"normaliser must be a file of VecNormalize\.save"):
+            load_sb3(
+                path, SCENARIO, algorithm="PPO", normaliser=tmp_path / "damaged.pkl", trust=True
+            )
+    other = VecNormalize(JourneyVecEnv(2, load_scenario("retail")))
+    other.save(str(tmp_path / "other.pkl"))
+    with pytest.raises(BundleError, match=r"features, got other\.pkl: .* same shape"):
+        load_sb3(path, SCENARIO, algorithm="PPO", normaliser=tmp_path / "other.pkl", trust=True)
+
+
 def test_a_trusted_model_becomes_a_policy_folder(tmp_path):
     *_, path, normaliser = saved(MaskablePPO, tmp_path, n_steps=8)
     folder = tmp_path / "policy"

@@ -82,7 +82,11 @@ def pair(**changes: Any) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"ent_coef": 0.0, "normalize_advantage": False}, {"clip_range": 1e-3, "vf_coef": 2.0}],
+    [
+        {},
+        {"ent_coef": 0.0, "normalize_advantage": False},
+        {"clip_range": 1e-3, "vf_coef": 2.0},
+    ],
 )
 def test_the_same_rollout_ends_in_the_same_weights_as_with_sb3_contrib(changes):
     lean, theirs = pair(**changes)
@@ -96,6 +100,13 @@ def test_the_same_rollout_ends_in_the_same_weights_as_with_sb3_contrib(changes):
         moved = (ours - before[name]).abs().max()
         assert moved > 1e-3
         torch.testing.assert_close(ours, other, atol=2e-6, rtol=1e-5)
+
+
+def test_a_last_minibatch_of_one_leaves_the_weights_finite():
+    """Advantages of one row have no spread; sb3-contrib divides by it all the same."""
+    lean, _ = pair(batch_size=CUSTOMERS * PERIODS - 1)
+    lean.train()
+    assert all(bool(part.isfinite().all()) for part in lean.policy.state_dict().values())
 
 
 def test_what_is_told_of_an_update_is_what_sb3_contrib_tells():

@@ -38,6 +38,8 @@ def test_every_recipe_is_valid_in_every_world(name, world):
         ("dqn", {"epochs": 3}, "epochs is not a known setting of dqn"),
         ("a2c", {"entropi": 0.1}, "did you mean 'entropy'"),
         ("a2c", {"gae_lambda": 1.5}, "gae_lambda must be at most 1, got 1.5"),
+        ("a2c", {"averaging": 1.0}, "averaging must be below 1, got 1"),
+        ("maskable_ppo", {"doubt": 1.0}, "doubt must be below 1, got 1"),
         ("dqn", {"replay": 0}, "replay must be at least 1, got 0"),
         ("dqn", {"double": 1}, "double must be true or false, got 1"),
         ("qrdqn", {"quantiles": 2.5}, "quantiles must be a whole number, got 2.5"),

@@ -13,10 +13,10 @@ import pytest
 
 from agents import train as train_module
 from agents.checkpoint import read_checkpoint, write_checkpoint
-from agents.files import whole_file
 from agents.keeper import Keep
 from agents.train import Arguments, main, train
 from nba_gym.errors import CheckpointError, PolicyError
+from nba_gym.files import whole_file
 from nba_gym.policies import RoundRobin
 from nba_gym.scenario.load import load_scenario
 from tests.agents.kills import NAMES, digest, small

@@ -80,12 +80,14 @@ def test_the_change_of_loyalty_adds_up_and_is_lost_with_who_leaves():
     assert (loyalty[40] == 0.0).any()
 
 
-def test_a_batch_pays_the_reward_and_who_takes_a_place_owes_nothing():
-    scenario, n = load_scenario("retail", {"horizon": 4}), 40
+@pytest.mark.parametrize("name", ["retail", "telecom"])
+def test_a_batch_pays_the_reward_and_who_takes_a_place_owes_nothing(name):
+    scenario, n = load_scenario(name, {"horizon": 30}), 400
+    left = 0
     raw = FiniteJourneys(n, scenario, threads=1, record=True)
     envs = Earn(raw, Reward(responses=1.0, loyalty=1.0))
     envs.reset()
-    for _ in range(9):
+    for _ in range(35):
         before = np.where(
             raw.population.read("alive")[:, 0] > 0, raw.population.read("loyalty")[:, 0], 0.0
         )
@@ -96,8 +98,29 @@ def test_a_batch_pays_the_reward_and_who_takes_a_place_owes_nothing():
         after = np.where(
             raw.population.read("alive")[:, 0] > 0, raw.population.read("loyalty")[:, 0], 0.0
         )
-        owed = column + np.where(dones, 0.0, after - before)
+        gone = raw.population.out.terminated
+        left += int(gone.sum())
+        owed = column + np.where(dones, np.where(gone, -before, 0.0), after - before)
         np.testing.assert_allclose(rewards, owed, atol=1e-6)
+    assert (left > 0) == (name == "telecom")
+
+
+def test_who_cancels_costs_as_much_while_learning_as_when_judged():
+    """Journeys that end with a cancellation: the reward adds up to what is lost of loyalty."""
+    scenario, n = load_scenario("telecom", {"horizon": 60, "discount": 1.0}), 300
+    raw = FiniteJourneys(n, scenario, threads=1, record=True)
+    envs = Earn(raw, Reward(loyalty=20.0))
+    envs.reset()
+    first = raw.population.read("loyalty")[:, 0].astype(np.float64)
+    paid, over, cancelled = np.zeros(n), np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+    for _ in range(59):
+        envs.step_async(np.zeros(n, dtype=np.int64))
+        _, rewards, dones, _ = envs.step_wait()
+        paid += np.where(over, 0.0, rewards)
+        cancelled |= ~over & raw.population.out.terminated
+        over |= dones
+    assert cancelled.sum() > 20
+    np.testing.assert_allclose(paid[cancelled], -20.0 * first[cancelled], rtol=1e-4)
 
 
 def test_a_recipe_told_as_values_is_the_recipe():

@@ -13,10 +13,10 @@ import pytest
 pytest.importorskip("optuna")
 pytest.importorskip("sb3_contrib")
 
+from agents.files import only_one
 from agents.recipe import FOLDER, load_recipe
 from agents.tune import main
 from agents.tuning import crew
-from agents.tuning.journal import only_one
 from agents.tuning.objective import LOOKS, Job, Outcome, Task
 from agents.tuning.options import Arguments
 from agents.tuning.search import AT_RANDOM
@@ -194,7 +194,10 @@ def test_another_study_is_refused_by_what_differs(change, message, tmp_path, mon
     with pytest.raises(PolicyError, match=rf"study must be this one to go on.*{message}"):
         main(replace(asked, **change))
     assert len(tuned(monkeypatch, replace(asked, fresh=True, **change))["trials"]) == 1
-    with only_one(tmp_path), pytest.raises(PolicyError, match="one process, got another one"):
+    with (
+        only_one(tmp_path, "study"),
+        pytest.raises(PolicyError, match="one process, got another one"),
+    ):
         main(asked)
 
 
@@ -253,6 +256,11 @@ def test_confirming_goes_on_where_it_was(mine, tmp_path, monkeypatch):
     assert len(trainings.begun) == 2
     assert {job.customers for job in trainings.begun} == {(40, 80)}  # the search had those before
     assert len(record["confirmed"]["by_seed"]) == 3
+
+
+def test_a_search_does_not_use_the_seeds_of_confirming(tmp_path):
+    with pytest.raises(PolicyError, match="seed must be at most 998, for those from 1000 on"):
+        main(replace(ASKED, out=tmp_path, seed=999, seeds=2))
 
 
 def test_a_changed_world_is_not_written_as_the_one_that_ships(tmp_path):

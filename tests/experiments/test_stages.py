@@ -9,11 +9,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from agents.files import whole_file
 from experiments import stages as module
 from experiments.rollouts import load_comparison, save_comparison
 from experiments.stages import Stages, what_runs
 from nba_gym.evaluation import compare
+from nba_gym.files import whole_file
 from nba_gym.policies import NoContact, UniformRandom
 from nba_gym.scenario import load_scenario
 

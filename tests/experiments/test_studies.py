@@ -17,6 +17,7 @@ import pytest
 
 pytest.importorskip("sb3_contrib")
 
+from agents.files import only_one
 from agents.weights import load_policy
 from experiments import run as command
 from experiments import stages
@@ -233,12 +234,12 @@ def test_an_interrupted_study_loses_one_task_and_goes_on(tmp_path, monkeypatch, 
 
 def test_a_study_is_run_once_at_a_time(tmp_path):
     with (
-        command.alone(tmp_path / "runs"),
-        pytest.raises(DataError, match="must be run once at a time"),
-        command.alone(tmp_path / "runs"),
+        only_one(tmp_path / "runs", "study"),
+        pytest.raises(NbaGymError, match="study must be worked on by one process"),
+        only_one(tmp_path / "runs", "study"),
     ):
         pass
-    with command.alone(tmp_path / "runs"):
+    with only_one(tmp_path / "runs", "study"):
         pass
 
 
