@@ -74,7 +74,7 @@ class Training:
         command += ["--seed", str(self.seed), "--threads", str(self.threads), "--out", str(out)]
         command += ["--practice", str(practice), "--no-export"]
         command += [] if self.steps is None else ["--steps", str(self.steps)]
-        return command + (["--resume"] if resume else [])
+        return [*command, "--resume" if resume else "--fresh"]
 
 
 _ALWAYS = ("versions", "source", "scenario", "split")
