@@ -292,7 +292,7 @@ class Guarded(HttpToolsProtocol):
         if self._may_answer_now() or not (self.cycle and self.cycle.response_started):
             self.transport.write(_CLOSING[status])
         for cycle in self._cycles:
-            cycle.disconnected = True
+            cycle.disconnected, cycle.waiting_for_100_continue = True, False
             cycle.message_event.set()
         if self.transport.can_write_eof():
             self.transport.write_eof()

@@ -211,6 +211,17 @@ def test_a_refusal_can_be_read_although_much_is_still_on_its_way(server):
         assert got.startswith(b"HTTP/1.1 413 "), got[:100]
 
 
+def test_a_request_that_is_refused_while_it_begins_is_no_fault_of_ours(server, shop):
+    """Its handler has been started, and would ask for the body, by then."""
+    before = len([line for line in server.logs() if line["level"] == "error"])
+    head = b"POST /v1/decide HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head += f"Authorization: {shop}\r\n".encode()
+    for expect in (b"", b"Expect: 100-continue\r\n"):
+        got = server.raw(head + expect + b"Transfer-Encoding: chunked\r\n\r\nzzzz\r\n")
+        assert got.startswith(b"HTTP/1.1 400 "), got
+    assert len([line for line in server.logs() if line["level"] == "error"]) == before
+
+
 def drip(connection):
     while True:
         connection.sendall(b"x")
