@@ -26,7 +26,7 @@ PYTEST_OUTPUT := -q
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-ray check format bench bench-learning bench-bulk bench-studies bench-reports run-study tune curves wins kills notebooks serve-others mutants serve-bench serve-fuzz serve-chaos serve-consent clean
+.PHONY: help install run test test-ray check format bench bench-learning bench-bulk bench-studies bench-reports run-study tune hidden curves wins kills notebooks serve-others mutants serve-bench serve-fuzz serve-chaos serve-consent clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ run-study: $(INSTALLED) ## Run a study of experiments/studies: ARGS='greedy_vs_r
 
 tune: $(INSTALLED) ## Tune a recipe or a baseline: ARGS='retail --seconds 3600 --workers 2'
 	$(BIN)/python -m agents.tune $(ARGS)
+
+hidden: $(INSTALLED) ## Tell the hidden half from the records of one period, and of several (a minute)
+	$(BIN)/python -m experiments.hidden $(ARGS)
 
 curves: $(INSTALLED) ## Learning curves of every recipe and scenario, over seeds, into docs/ (many hours)
 	$(BIN)/python -m experiments.curves $(ARGS)
