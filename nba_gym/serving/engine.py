@@ -26,7 +26,7 @@ from nba_gym.serving.ranking import FINE, NOT_A_MASK, NOT_FINITE, check_rows, ra
 from nba_gym.serving.self_test import self_test
 from nba_gym.serving.trial import try_out
 
-BLOCK = 512
+BLOCK = 2_048
 """Customers that the network looks at at a time: what is worked out for them stays in the cache."""
 Room = tuple[NDArray[np.float32], NDArray[np.int32]]
 _INPUTS = ("observations", "masks")

@@ -65,36 +65,38 @@ def _make_rank(digest: str) -> Callable[[Array, Array, Array, Array, Array, Arra
     ) -> int:
         _ = digest  # part of the cache key
         n_actions, low, nothing = scores.shape[1], np.float32(FORBIDDEN), np.float32(0.0)
-        padded, same = places.shape[1] & _WHOLE_STEPS, places[1]
-        row, better = keys[0], places[0]
-        for a in range(padded):
-            row[a] = np.float32(np.inf)
+        row, better, same, who, others = keys[0], places[0], places[1], places[2], places[3]
         for i in range(scores.shape[0]):
             count = 0
             for a in range(n_actions):
                 # the mask has the last word, whatever the graph makes of it; NaN is not above low
                 taken = (masks[i, a] != 0) & (scores[i, a] > low)
-                row[a] = scores[i, a] if taken else low
-                scores[i, a] = row[a]
+                key = scores[i, a] if taken else low
+                scores[i, a] = key
                 probabilities[i, a] = probabilities[i, a] if taken else nothing
+                # written in either case: what does not count is written over by the next
+                row[count], who[count], others[a - count] = key, a, a
                 count += taken
             if count == 0:
                 return i
             allowed[i] = count
-            for a in range(padded):
-                better[a] = same[a] = 0
+            padded = (count + _STEP - 1) & _WHOLE_STEPS
+            for k in range(padded):
+                better[k] = same[k] = 0
             # how many are as good says the place; without branches, for a processor cannot guess
             # which of two actions is better
-            for b in range(n_actions):
+            for b in range(count):
                 other = row[b]
-                for a in range(padded):
-                    better[a] += np.int32(other >= row[a])
+                for k in range(padded):
+                    better[k] += np.int32(other >= row[k])
             # of equal ones all have the place of the last: it is given to the last one first
-            for back in range(n_actions):
-                a = n_actions - 1 - back
-                place = better[a] - 1
-                ranking[i, place - same[place]] = a
+            for back in range(count):
+                k = count - 1 - back
+                place = better[k] - 1
+                ranking[i, place - same[place]] = who[k]
                 same[place] += 1
+            for k in range(n_actions - count):
+                ranking[i, count + k] = others[k]
         return FINE
 
     return rank_rows
@@ -110,7 +112,7 @@ Args:
     ranking: Written, ``(n, n_actions)`` int16.
     allowed: Written, how many actions of a row may be taken, ``(n,)`` int16.
     keys: Room to work, ``rank_room(n_actions)`` like ``places``, ``(1, padded)`` float32.
-    places: ``(2, padded)`` int32.
+    places: ``(4, padded)`` int32.
 
 Returns:
     ``FINE``, or the first row in which the policy leaves nothing.
@@ -119,5 +121,5 @@ Returns:
 
 def rank_room(n_actions: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """``keys`` and ``places`` for ``rank_rows``, to be used again and again by one thread."""
-    padded = n_actions + -n_actions % _STEP
-    return np.zeros((1, padded), dtype=np.float32), np.zeros((2, padded), dtype=np.int32)
+    padded = n_actions + 1 + -(n_actions + 1) % _STEP  # one is written beyond the last
+    return np.zeros((1, padded), dtype=np.float32), np.zeros((4, padded), dtype=np.int32)
