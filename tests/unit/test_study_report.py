@@ -155,6 +155,7 @@ def test_rules_of_engagement_make_a_frontier_and_other_variations_do_not(tmp_pat
             )
             for scene in scenes[:2]
         }
+        assert len(path) == 2  # as it is, and capped
         assert {point.x: point.y for point in path} == known
         assert [point.x for point in path] == sorted(point.x for point in path)
 
