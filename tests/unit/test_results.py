@@ -225,7 +225,7 @@ def test_cells_of_earlier_settings_do_not_count(tmp_path):
 
 
 def test_nobody_stands_in_for_a_baseline_that_is_not_finished(tmp_path):
-    about = {"baseline": ["practice", "oracle"]}
+    about: Any = {"baseline": ["practice", "oracle"]}
     cells = {"practice": [seen(BASE)], "oracle": [seen(BASE + 1.0)], "agent": seeds(2.0, 0.1)}
     whole = study(tmp_path / "whole", cells, **about)
     assert whole.baseline("shop", "as_it_is") == "practice"
