@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import threading
 from collections.abc import Callable
 from functools import cache, update_wrapper
 from pathlib import Path
@@ -43,6 +44,7 @@ _carray = cast(Any, numba).carray
 COMPILED: bool = not cast(Any, numba).config.DISABLE_JIT
 """Whether anything is compiled: not with ``NUMBA_DISABLE_JIT=1``."""
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 def _weak(constant: Any) -> Any:
@@ -159,7 +161,42 @@ def entry(make: Callable[[str], F]) -> F:
     if not COMPILED:  # idle lanes hold zeros, and compiled code divides them silently
         return np.errstate(all="ignore")(function)
     compile_ = cast(Any, numba).njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
-    return cast(F, compile_(function))
+    compiled = compile_(function)
+    by_numba = compiled.compile
+
+    def load(signature: Any) -> Any:
+        return _undisturbed(lambda: by_numba(signature))
+
+    compiled.compile = load
+    return cast(F, compiled)
+
+
+def _undisturbed(work: Callable[[], T]) -> T:
+    """Do it where Ctrl-C does not reach: signals come to the main thread only.
+
+    Numba and llvmlite load code under locks of Python's own. Ctrl-C in the midst of it may leave
+    one of them locked, and whoever loads code next would wait for ever.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def elsewhere() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:  # noqa: BLE001 - raised where it was asked for
+            failure.append(error)
+
+    thread = threading.Thread(target=elsewhere, name="compile")
+    try:
+        thread.start()
+    except RuntimeError:  # the system gives no more threads
+        return work()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]
 
 
 def address_of(function: Any, *arguments: Any) -> Any:
@@ -170,9 +207,13 @@ def address_of(function: Any, *arguments: Any) -> Any:
     if not COMPILED:
         return function
     kinds = tuple(cast(Any, numba).typeof(argument) for argument in arguments)
-    function.compile(kinds)
-    made = function.overloads[kinds]
-    return made.library.get_pointer_to_function(made.fndesc.llvm_func_name)
+
+    def find() -> Any:
+        function.compile(kinds)
+        made = function.overloads[kinds]
+        return made.library.get_pointer_to_function(made.fndesc.llvm_func_name)
+
+    return _undisturbed(find)
 
 
 @intrinsic

@@ -12,8 +12,10 @@ from typing import Any, cast
 import numba
 import numpy as np
 import pytest
+from numba.core.dispatcher import Dispatcher
+from numba.core.errors import TypingError
 
-from nba_gym.compiled import COMPILED
+from nba_gym.compiled import COMPILED, address_of, entry
 from nba_gym.customer import kernel
 from nba_gym.customer.population import Population
 from nba_gym.scenario import load_scenario
@@ -206,11 +208,6 @@ def ring(*_):
 
 signal.signal(signal.SIGALRM, ring)
 n, actions, luck = 20_000, np.zeros(20_000, dtype=np.int64), np.random.default_rng(0)
-# Numba loads compiled code on first use, under locks of Python's own that Ctrl-C may leave locked;
-# what is tried here is what comes after
-env = JourneyVectorEnv(n, "control", threads=6)
-env.reset(seed=0)
-env.step(actions)
 env = None
 for i in range(60):
     wait = luck.uniform(1e-4, 8e-3)
@@ -240,6 +237,25 @@ def test_a_storm_of_ctrl_c_leaves_no_process_dead_or_waiting():
         [sys.executable, "-c", STORM], capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stdout) == (0, "survived\n"), done.stderr
+
+
+def test_code_is_loaded_where_no_signal_reaches(monkeypatch, tmp_path):
+    seen: list[threading.Thread] = []
+    compile_ = Dispatcher.compile
+
+    def watched(dispatcher, signature):
+        seen.append(threading.current_thread())
+        return compile_(dispatcher, signature)
+
+    monkeypatch.setattr(Dispatcher, "compile", watched)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    twice = entry(lambda digest: lambda x: x + x)
+    assert twice(2) == 4
+    assert address_of(twice, 2) != 0
+    assert seen
+    assert threading.main_thread() not in seen
+    with pytest.raises(TypingError, match="dict"):  # what is wrong is told where it was asked for
+        twice({})
 
 
 @pytest.mark.parametrize("given", [0, 1])
