@@ -64,7 +64,7 @@ def main(arguments: Arguments) -> None:
         asked = run.Arguments(str(path), workers=arguments.workers, report=False)
         run.main(asked)
         begun = time.perf_counter()
-        page = write_study_report(Path("runs") / path.stem, pictures=False)
+        page = write_study_report(Path("runs") / path.stem, pictures="none")
         seconds, size = time.perf_counter() - begun, page.stat().st_size
         say(f"written in {seconds:.1f} s: {size / 1e6:.2f} MB")
         opened = _opened(page, arguments.repeats)

@@ -12,8 +12,9 @@ from typing import Annotated
 
 import tyro
 
+from experiments.console import bar, say
 from nba_gym.errors import NbaGymError
-from nba_gym.evaluation.report.study import write_study_report
+from nba_gym.evaluation.report.study import Pictures, write_study_report
 
 
 @dataclass(frozen=True)
@@ -22,17 +23,19 @@ class Report:
 
     study: Annotated[Path, tyro.conf.Positional]
     """folder of the study"""
-    pictures: bool = True
-    """also write figures as SVG, PDF and PNG, and tables as CSV and LaTeX"""
+    pictures: Pictures = "leading"
+    """figures to write as SVG, PDF and PNG as well: those of the worlds as they are, those of all
+    their variations, or none, and then no tables as CSV and LaTeX either"""
 
 
 def main() -> None:
     asked = tyro.cli(Report, prog="python -m experiments.report")
     try:
-        path = write_study_report(asked.study, pictures=asked.pictures)
+        with bar("report") as progress:
+            path = write_study_report(asked.study, pictures=asked.pictures, progress=progress)
     except NbaGymError as error:
         raise SystemExit(f"error: {error}") from None
-    print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    say(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 if __name__ == "__main__":

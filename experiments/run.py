@@ -16,7 +16,7 @@ import tyro
 
 from agents.files import only_one
 from agents.train import run_main
-from experiments.console import CONSOLE, say
+from experiments.console import CONSOLE, bar, say
 from experiments.engine.engines import Engine
 from experiments.engine.load import find_study, load_study
 from experiments.engine.plan import Plan, Task, plan
@@ -92,7 +92,8 @@ def _in_folder(arguments: Arguments, study: Study, planned: Plan, out: Path) -> 
     results = load_results(out)
     written = [out / STUDY, results.save_rows(), *tell(results)]
     if arguments.report:
-        written.append(write_study_report(out))
+        with bar("report") as progress:
+            written.append(write_study_report(out, progress=progress))
     say(f"{len(planned.cells)} cells in {out}/; wrote {', '.join(path.name for path in written)}")
 
 

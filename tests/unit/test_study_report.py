@@ -127,10 +127,51 @@ def test_variations_of_a_world_are_shown_beside_each_other(tmp_path):
     harsh = load_scenario("retail", ["horizon=8", "leaving.by_loyalty=4.0"])
     worlds = [("as_it_is", mild), ("by_loyalty", harsh)]
     made_study(tmp_path, worlds, customers=60, seeds=2)
-    page = write_study_report(tmp_path, pictures=False).read_text()
+    page = write_study_report(tmp_path, pictures="none").read_text()
     assert "Sensitivity: retail" in page
     assert 'id="scene-retail--by_loyalty"' in page
     assert not (tmp_path / "figures").exists()
+
+
+@NEEDS_CHROMIUM
+def test_many_variations_are_a_list_and_lie_compressed_until_one_is_chosen(
+    tmp_path, chromium, monkeypatch
+):
+    """Sixty worlds one after the other were 16 MB, and ten seconds of an empty window."""
+    monkeypatch.setattr("nba_gym.evaluation.report.study.page.MANY", 2)
+    mild = load_scenario("retail", ["horizon=8"])
+    odds = {"half": 0.5, "twice": 2.0}
+    others = [
+        (n, load_scenario("retail", ["horizon=8", f"leaving.by_loyalty={x}"]))
+        for n, x in odds.items()
+    ]
+    made_study(tmp_path, [("as_it_is", mild), *others], customers=60, seeds=2)
+    seen: list[tuple[int, int]] = []
+    path = write_study_report(tmp_path, progress=lambda *told: seen.append(told))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert {p.name.partition("--")[2][:8] for p in (tmp_path / "figures").glob("retail--*")} == {
+        "as_it_is"
+    }
+    with opened(chromium, path, READY) as window:
+        page = window.page
+        assert page.locator(".tabs button").count() == 0
+        assert page.locator(".verdicts tbody tr").count() == 3
+        shown = page.locator("#scene-retail--as_it_is")
+        twice = page.locator("#scene-retail--twice")
+        assert shown.locator("svg").count() > 5
+        assert twice.locator("svg").count() == 0
+        page.locator(".tabs select").select_option(label="retail: twice")
+        twice.locator("svg").first.wait_for()
+        assert twice.locator("svg").count() == shown.locator("svg").count()
+        assert not shown.is_visible()
+        item = twice.locator(".legend li").first
+        item.click()
+        assert item.get_attribute("aria-pressed") == "true"
+        assert not window.complaints
+    with opened(chromium, path, READY, viewport=PHONE) as phone:
+        assert not phone.scrolls_sideways
+    write_study_report(tmp_path, pictures="all")
+    assert list((tmp_path / "figures").glob("retail--twice*"))
 
 
 def test_rules_of_engagement_make_a_frontier_and_other_variations_do_not(tmp_path):
@@ -173,11 +214,11 @@ def test_an_agent_that_only_waits_is_a_result_and_not_left_out(tmp_path, monkeyp
 def test_rewards_are_audited_on_the_page(tmp_path):
     world = load_scenario("retail", ["horizon=8"])
     made_study(tmp_path, [("as_it_is", world)], customers=60)
-    assert "Rewards, audited" not in write_study_report(tmp_path, pictures=False).read_text()
+    assert "Rewards, audited" not in write_study_report(tmp_path, pictures="none").read_text()
     study = json.loads((tmp_path / STUDY).read_text())
     study["contenders"]["poor_agent"]["reward"] = {"profit": 0.0, "responses": 2.0}
     (tmp_path / STUDY).write_text(json.dumps(study))
-    page = write_study_report(tmp_path, pictures=False).read_text()
+    page = write_study_report(tmp_path, pictures="none").read_text()
     table = page[page.index('class="audit"') :]
     table = table[: table.index("</table>")]
     assert table.count('<th scope="row">') == 1
@@ -197,7 +238,7 @@ def test_nothing_of_an_earlier_report_stays_beside_a_new_one(folder, tmp_path):
     assert {p.name for p in (copy / "tables").iterdir()} == {
         p.name for p in (folder / "tables").iterdir()
     }
-    write_study_report(copy, pictures=False)
+    write_study_report(copy, pictures="none")
     assert not (copy / "figures").exists()
     assert not (copy / "tables").exists()
     assert not [path.name for path in copy.iterdir() if path.name.startswith(".")]

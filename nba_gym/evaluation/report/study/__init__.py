@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -31,6 +33,7 @@ from nba_gym.files import whole_file, whole_folder
 from nba_gym.statistics import Interval
 
 __all__ = ["write_study_report"]
+Pictures = Literal["leading", "all", "none"]
 REPORT, FIGURES, TABLES = "report.html", "figures", "tables"
 _VALUES = (
     "Interquartile mean over training seeds, or the mean where nothing is trained, with 95 % "
@@ -39,13 +42,21 @@ _VALUES = (
 )
 
 
-def write_study_report(folder: str | Path, *, pictures: bool = True) -> Path:
+def write_study_report(
+    folder: str | Path,
+    *,
+    pictures: Pictures = "leading",
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
     """Write the report of a study into its folder, finished or not.
 
     Args:
         folder: The folder of the study.
-        pictures: Whether figures are also written as SVG, PDF and PNG files, and tables as CSV and
-            LaTeX, beside the report; those of an earlier report go in any case.
+        pictures: Which figures are also written as SVG, PDF and PNG files, with all tables as CSV
+            and LaTeX, beside the report: those over all worlds and those of each world as it is
+            (``leading``), also those of each other variation (``all``), or ``none``, and then no
+            tables either. Those of an earlier report go in any case.
+        progress: Called with how many worlds are drawn, and how many there are.
 
     Returns:
         The path of ``report.html``.
@@ -57,19 +68,33 @@ def write_study_report(folder: str | Path, *, pictures: bool = True) -> Path:
     results = load_results(folder)
     scenes = read_scenes(results)
     common = common_figures(results, scenes)
-    figures = {scene.key: scene_figures(results, scene) for scene in scenes}
+    saved = {"all": scenes, "leading": lead_scenes(scenes), "none": []}[pictures]
+    done, steps = count(1), len(scenes) + len(saved)
+    tell = progress or _tell_nobody
+    figures: dict[str, list[Figure]] = {}
+    for scene in scenes:
+        figures[scene.key] = scene_figures(results, scene)
+        tell(next(done), steps)
     target = results.folder / REPORT
     page = render_study(results, scenes, find_words(results, scenes), common, figures)
     with whole_file(target) as draft:
         draft.write_text(page, encoding="utf-8")
-    if pictures:
-        _save_pictures(results.folder / FIGURES, common, figures)
+    if pictures != "none":
+        with whole_folder(results.folder / FIGURES) as draft:
+            save_pictures(common, draft)
+            for scene in saved:
+                save_pictures(figures[scene.key], draft, f"{scene.key}--")
+                tell(next(done), steps)
         with whole_folder(results.folder / TABLES) as draft:
             save_tables(results, scenes, draft)
     else:  # those of an earlier report would contradict this one
         for beside in (FIGURES, TABLES):
             shutil.rmtree(results.folder / beside, ignore_errors=True)
     return target
+
+
+def _tell_nobody(done: int, steps: int) -> None:
+    pass
 
 
 def common_figures(results: Results, scenes: Sequence[Scene]) -> list[Figure]:
@@ -134,12 +159,3 @@ def _personas(scene: Scene) -> Figure | None:
     caption = "With 95 % intervals over training seeds and the customers of a persona."
     told = [("Contacts", "per customer and journey"), ("Opt-outs", "per customer and journey")]
     return draw_personas(scene.cast, rows, caption, f"{scene.key}-", told)
-
-
-def _save_pictures(
-    folder: Path, common: Sequence[Figure], figures: Mapping[str, Sequence[Figure]]
-) -> None:
-    with whole_folder(folder) as draft:
-        save_pictures(common, draft)
-        for key, several in figures.items():
-            save_pictures(several, draft, f"{key}--")

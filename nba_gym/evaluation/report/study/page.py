@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import shlex
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -17,12 +19,16 @@ from nba_gym.evaluation.report.page import (
     render_section,
     swatch,
 )
+from nba_gym.evaluation.report.study.overall import lead_scenes
 from nba_gym.evaluation.report.study.scene import Scene
 from nba_gym.evaluation.report.study.tables import audit_cells, ranking_cells
 from nba_gym.evaluation.report.study.words import VERDICTS, needs
 from nba_gym.evaluation.results import CELLS, Results
 
 _MARKS = {"better": "▲", "worse": "▼", "equal": "=", "underpowered": "?"}
+MANY = 12
+"""Scenes; with more a list takes the place of tabs, and verdicts go down the page, after the
+figures, which are seen at a glance."""
 _TOLD = ("value", "lifetime", "left", "contacts", "opt_outs", "purchases")
 
 
@@ -33,18 +39,25 @@ def render_study(
     common: Sequence[Figure],
     figures: Mapping[str, Sequence[Figure]],
 ) -> str:
-    """The whole document."""
+    """The whole document.
+
+    Worlds under other variations than the leading one are packed, and unpacked by a script once
+    they are chosen: a study of 30 variations would be 16 MB else, and take seconds to open.
+    """
+    leading, many = lead_scenes(scenes), len(scenes) > MANY
+    drawn = [render_figure(None, figure) for figure in common]
     study = results.study
     title = study["title"] or study["name"]
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="world">{escape(study["question"])}</p>',
         render_answer(answer),
+        *(drawn if many else []),
         render_section("Verdicts", _verdicts(scenes)),
         _audited(results),
-        *(render_figure(None, figure) for figure in common),
-        _tabs(scenes),
-        *(_scene(results, scene, figures[scene.key]) for scene in scenes),
+        *([] if many else drawn),
+        _list(scenes) if many else _tabs(scenes),
+        *(_scene(results, each, figures[each.key], packed=each not in leading) for each in scenes),
         render_section("Left out", _left_out(results)) if study.get("left_out") else "",
         render_section("Provenance", _provenance(results)),
         f"<script>\n{_read('study.js')}</script>",
@@ -53,26 +66,35 @@ def render_study(
 
 
 def _verdicts(scenes: Sequence[Scene]) -> str:
-    """What may be said of each contender in each scene: a row a contender, a column a scene."""
+    """What may be said of each contender in each scene: a row a contender, a column a scene.
+
+    The other way round where there are many scenes.
+    """
     names = dict.fromkeys(name for scene in scenes for name in scene.answers)
     several = len({scene.variation for scene in scenes}) > 1
-    heads = {scene.key: _named(scene, several) for scene in scenes}
-    rows: list[str] = []
-    for name in names:
-        style = scenes[0].cast.styles[name]
-        cells = [_judged(scene, name) for scene in scenes]
-        rows.append(
-            f'<tr><th scope="row">{swatch(style)}{_breakable(name)}</th>{"".join(cells)}</tr>'
-        )
+    styles = {name: style for each in scenes for name, style in each.cast.styles.items()}
+    contenders = {name: f"{swatch(styles[name])}{_breakable(name)}" for name in names}
+    worlds = {
+        each.key: f'<a href="#scene-{each.key}">{escape(_named(each, several))}</a>'
+        for each in scenes
+    }
+    cells = [[_judged(scene, name) for scene in scenes] for name in names]
+    across, down, corner = worlds, contenders, "contender"
+    if len(scenes) > MANY:
+        across, down, corner = contenders, worlds, "world"
+        cells = [list(row) for row in zip(*cells, strict=True)] or [[] for _ in scenes]
+    rows = [
+        f'<tr><th scope="row">{head}</th>{"".join(row)}</tr>'
+        for head, row in zip(down.values(), cells, strict=True)
+    ]
     caption = (
         "Gain over the baseline in % of its value, with its 95 % interval. ▲ better, ▼ worse: by a "
         "test at 5 % over all comparisons of fair contenders (Holm). = as good: the interval lies "
         "within 1 %. ? underpowered: nothing can be said with so few seeds or customers. In "
         "brackets and grey: yardsticks that see the hidden half."
     )
-    head = '<th scope="col">contender</th>' + "".join(
-        f'<th scope="col"><a href="#scene-{key}">{escape(text)}</a></th>'
-        for key, text in heads.items()
+    head = f'<th scope="col">{corner}</th>' + "".join(
+        f'<th scope="col">{text}</th>' for text in across.values()
     )
     return _table(head, rows, "verdicts") + f'<p class="caption">{escape(caption)}</p>'
 
@@ -108,12 +130,27 @@ def _tabs(scenes: Sequence[Scene]) -> str:
     return f'<nav class="tabs" role="tablist" aria-label="Worlds">{"".join(buttons)}</nav>'
 
 
+def _list(scenes: Sequence[Scene]) -> str:
+    """A list to choose the scene from, in place of tabs."""
+    groups = "".join(
+        f'<optgroup label="{escape(scenario.replace("_", " "))}">'
+        + "".join(
+            f'<option value="{each.key}">{escape(_tab(each, several=True))}</option>'
+            for each in scenes
+            if each.scenario == scenario
+        )
+        + "</optgroup>"
+        for scenario in dict.fromkeys(each.scenario for each in scenes)
+    )
+    return f'<nav class="tabs"><label>World <select>{groups}</select></label></nav>'
+
+
 def _tab(scene: Scene, several: bool) -> str:
     name = f"{scene.scenario}: {scene.variation}" if several else scene.scenario
     return name.replace("_", " ")
 
 
-def _scene(results: Results, scene: Scene, figures: Sequence[Figure]) -> str:
+def _scene(results: Results, scene: Scene, figures: Sequence[Figure], *, packed: bool) -> str:
     heads, rows = ranking_cells(results, scene)
     lines = [_ranked(scene, row) for row in rows]
     world = scene.world
@@ -131,10 +168,18 @@ def _scene(results: Results, scene: Scene, figures: Sequence[Figure]) -> str:
     said = results.study["variations"].get(scene.variation, {}).get("say", "")
     about = f'<p class="world">{escape(" ".join(t for t in (world["title"], said) if t))}</p>'
     name = _tab(scene, scene.variation != "as_it_is")
+    kind = "scene packed" if packed else "scene"
     return (
-        f'<div class="scene" role="tabpanel" id="scene-{scene.key}" data-scene="{scene.key}">'
-        f'<h2 class="scenename">{escape(name)}</h2>{about}{body}</div>'
+        f'<div class="{kind}" role="tabpanel" id="scene-{scene.key}" data-scene="{scene.key}">'
+        f'<h2 class="scenename">{escape(name)}</h2>{about}'
+        f'<div class="inside">{_packed(body) if packed else body}</div></div>'
     )
+
+
+def _packed(body: str) -> str:
+    """HTML for a script to unpack."""
+    told = base64.b64encode(gzip.compress(body.encode(), 9, mtime=0)).decode()
+    return f'<noscript>Needs scripts.</noscript><script type="text/plain">{told}</script>'
 
 
 def _ranked(scene: Scene, row: Sequence[str]) -> str:

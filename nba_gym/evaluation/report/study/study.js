@@ -1,15 +1,32 @@
 "use strict";
-// One world at a time, and one entry of a legend at a time. Paper gets all of them.
+// One world at a time, and one entry of a legend at a time. Paper gets all that are unpacked.
 
 const scenes = [...document.querySelectorAll(".scene")];
 const tabs = [...document.querySelectorAll(".tabs button")];
+const list = document.querySelector(".tabs select");
 
 function choose(key) {
-  for (const scene of scenes) scene.classList.toggle("away", scene.dataset.scene !== key);
+  for (const scene of scenes) {
+    scene.classList.toggle("away", scene.dataset.scene !== key);
+    if (scene.dataset.scene === key) unpack(scene);
+  }
   for (const tab of tabs) {
     tab.setAttribute("aria-selected", String(tab.dataset.scene === key));
     tab.tabIndex = tab.dataset.scene === key ? 0 : -1;
   }
+  if (list) list.value = key;
+}
+
+// worlds under other variations lie in the file compressed, until somebody wants to see them
+async function unpack(scene) {
+  const packed = scene.querySelector("script");
+  if (!packed) return;
+  packed.remove();
+  const bytes = Uint8Array.from(atob(packed.textContent), (letter) => letter.charCodeAt(0));
+  const whole = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  scene.querySelector(".inside").innerHTML = await new Response(whole).text();
+  scene.classList.remove("packed");
+  openLegends(scene);
 }
 
 tabs.forEach((tab, k) => {
@@ -22,6 +39,8 @@ tabs.forEach((tab, k) => {
     next.focus();
   });
 });
+list?.addEventListener("change", () => choose(list.value));
+
 // a link to a world, from this page or from elsewhere, opens its tab
 function follow() {
   const key = decodeURIComponent(location.hash).replace(/^#scene-/, "");
@@ -33,7 +52,6 @@ function follow() {
   return Boolean(known);
 }
 window.addEventListener("hashchange", follow);
-if (!follow() && tabs.length) choose(tabs[0].dataset.scene);
 
 // Drawings take their colours from the page: to bring one entry out, all others of its legend turn faint.
 function bringOut(item) {
@@ -47,15 +65,19 @@ function bringOut(item) {
   }
 }
 
-for (const item of document.querySelectorAll(".legend li")) {
-  item.tabIndex = 0;
-  item.setAttribute("role", "button");
-  item.setAttribute("aria-pressed", "false");
-  item.addEventListener("click", () => bringOut(item));
-  item.addEventListener("keydown", (pressed) => {
-    if (pressed.key !== "Enter" && pressed.key !== " ") return;
-    pressed.preventDefault();
-    bringOut(item);
-  });
+function openLegends(part) {
+  for (const item of part.querySelectorAll(".legend li")) {
+    item.tabIndex = 0;
+    item.setAttribute("role", "button");
+    item.setAttribute("aria-pressed", "false");
+    item.addEventListener("click", () => bringOut(item));
+    item.addEventListener("keydown", (pressed) => {
+      if (pressed.key !== "Enter" && pressed.key !== " ") return;
+      pressed.preventDefault();
+      bringOut(item);
+    });
+  }
 }
+openLegends(document);
+if (!follow() && scenes.length) choose(scenes[0].dataset.scene);
 document.body.dataset.ready = "yes";
