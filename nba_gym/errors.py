@@ -41,7 +41,7 @@ class RecordError(DataError):
 
     def __init__(self, field: str, rule: str, got: object) -> None:
         super().__init__(f"{field} must be {rule}, got {str(got)[:80]!r}")
-        self.field, self.rule = field, rule
+        self.field, self.rule, self.got = field, rule, got
 
 
 class PolicyError(NbaGymError, ValueError):

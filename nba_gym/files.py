@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from errno import ENOENT
 from pathlib import Path
 
 
@@ -17,6 +18,8 @@ def whole_file(path: Path) -> Generator[Path]:
     The draft is on the disk before it gets its name, and the name before the block is left. A draft
     that a killed process left behind is written over by the next one.
     """
+    if not path.parent.is_dir():  # else the system would name the draft, which nobody asked for
+        raise FileNotFoundError(ENOENT, os.strerror(ENOENT), str(path.parent))
     draft = path.with_name(f".draft-{path.name}")
     try:
         yield draft

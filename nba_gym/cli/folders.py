@@ -63,7 +63,7 @@ class Score:
     """Decide for every customer of a file, in bounded memory: the same answers as the service.
 
     The file has one customer a row: features and allowed.<action>, or birth records with --events.
-    A folder with births.parquet and events.parquet (an event log) will do as well.
+    The folder of an event log, such as nba-gym simulate leaves, will do as well.
 
     Try: nba-gym score policy customers.parquet --events events.parquet --out decisions.parquet
     """
@@ -75,7 +75,7 @@ class Score:
     out: Path
     """Parquet file to write, whole or not at all"""
     events: Path | None = None
-    """Parquet file with customer, period and what happened"""
+    """Parquet file, or folder of part-*.parquet, with customer, period and what happened"""
     top: int = 3
     """most actions to name for each customer"""
     threads: int = 2
@@ -89,7 +89,7 @@ class Score:
 
         engine = Engine(self.policy, threads=self.threads)
         with bars() as told:
-            n = score_file(
+            customers, strangers = score_file(
                 engine,
                 self.customers,
                 self.out,
@@ -97,6 +97,13 @@ class Score:
                 top=self.top,
                 progress=lambda done, total: told("deciding", done, total),
             )
-        line = f"wrote {self.out}: {n:,} decisions of policy {engine.digest[:16]}"
-        result = {"wrote": [str(self.out)], "decisions": n, "policy": engine.digest}
+        line = f"wrote {self.out}: {customers:,} decisions of policy {engine.digest[:16]}"
+        if strangers:
+            line += f"; {strangers:,} events left aside, of customers who are not in the file"
+        result = {
+            "wrote": [str(self.out)],
+            "decisions": customers,
+            "events_left_aside": strangers,
+            "policy": engine.digest,
+        }
         answer("score", result, as_json=self.json, text=lambda: line)

@@ -62,11 +62,14 @@ class Serve:
     """seconds within which a request must have arrived"""
     inference: bool = True
     """let the bare model be asked under /v2"""
+    verify: bool = False
+    """check the whole decision log first, as nba-gym decisions verify does; reads all of it"""
     seed: int | None = None
     """seed of exploration; drawn by the system by default"""
 
     def run(self) -> None:
         """Serve until told to stop."""
+        from nba_gym.serving.chain import verify as check_log
         from nba_gym.serving.keys import read_keys
         from nba_gym.serving.server import Serving, make_service, serve
         from nba_gym.serving.service import Setup
@@ -84,7 +87,6 @@ class Serve:
             ),
             inference=self.inference,
         )
-        serving.check()
         setup = Setup(
             data=self.data,
             store=self.store,
@@ -94,15 +96,19 @@ class Serve:
             longest_wait=self.wait_ms / 1000.0,
             seed=self.seed,
         )
-        service = make_service(
-            self.policy,
-            setup,
-            challenger=self.challenger,
-            share=self.share,
-            epsilon=self.epsilon,
-            salt=self.salt,
-        )
-        serve(service, serving, lambda port: print(f"http://{self.host}:{port}/", flush=True))
+        with serving.bind() as taken:
+            if self.verify and self.data.is_dir():
+                check_log(self.data)
+            service = make_service(
+                self.policy,
+                setup,
+                challenger=self.challenger,
+                share=self.share,
+                epsilon=self.epsilon,
+                salt=self.salt,
+            )
+            where = f"http://{self.host}"
+            serve(service, serving, taken, lambda port: print(f"{where}:{port}/", flush=True))
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,8 @@ class Routes:
 
     async def roll_back(self, request: Request) -> Response:
         """Let the policy before decide again."""
-        return answer({"policy": await asyncio.to_thread(self.service.swapper.roll_back)})
+        swapper, key = self.service.swapper, _key_of(request)
+        return answer({"policy": await asyncio.to_thread(swapper.roll_back, key)})
 
     async def erase(self, request: Request) -> Response:
         """Erase a customer from log and store; the chain of the log still holds."""

@@ -109,6 +109,11 @@ def _read_files(folder: Path) -> dict[str, bytes]:
     """All files of a folder; nothing else may lie there."""
     if not folder.is_dir():
         raise BundleError(f"policy folder must be a folder, got {str(folder)!r}")
+    if not (folder / CHECKSUMS).exists() and (folder / "policy" / CHECKSUMS).is_file():
+        raise BundleError(
+            f"policy folder must hold {CHECKSUMS}, got none in {folder}; did you mean "
+            f"{folder / 'policy'}?"
+        )
     found: set[str] = set()
     for where, folders, names in os.walk(folder, followlinks=False):
         for name in (*folders, *names):

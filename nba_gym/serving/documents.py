@@ -38,7 +38,7 @@ def world_document(scenario: Scenario, reader: Reader) -> dict[str, Any]:
             {"name": a.name, "kind": a.kind, "channel": None if a.kind == "wait" else a.channel}
             for a in scenario.actions
         ],
-        "events": {name: _number(limits) for name, limits in reader.ranges.items()},
+        "events": {name: _column(name, reader) for name in reader.ranges},
         "birth": {name: _number(limits) for name, limits in reader.birth_ranges.items()},
     }
 
@@ -46,6 +46,25 @@ def world_document(scenario: Scenario, reader: Reader) -> dict[str, Any]:
 def _number(limits: tuple[float, float, bool]) -> dict[str, Any]:
     low, high, whole = limits
     return {"type": "integer" if whole else "number", "minimum": low, "maximum": min(high, 3e38)}
+
+
+def _column(name: str, reader: Reader) -> dict[str, Any]:
+    """A column of an event record: its range, names that may stand for numbers, its default."""
+    limits, names = reader.ranges[name], reader.records.names.get(name)
+    default = reader.records.quiet[reader.records.columns.index(name)]
+    told = _number(limits) | {"default": int(default) if limits[2] else float(default)}
+    return told | ({"names": {each: int(n) for each, n in names.items()}} if names else {})
+
+
+def _event(name: str, reader: Reader) -> dict[str, Any]:
+    """What JSON may hold for a column: a number, a name that stands for one, or a truth value."""
+    column = _column(name, reader)
+    default, names = column.pop("default"), column.pop("names", {})
+    forms: list[dict[str, Any]] = [column]
+    forms += [{"enum": list(names)}] if names else []
+    if column["minimum"] <= 0 and column["maximum"] >= 1:
+        forms.append({"type": "boolean"})
+    return {"anyOf": forms, "default": default}
 
 
 def _object(required: list[str], **properties: Any) -> dict[str, Any]:
@@ -59,7 +78,7 @@ def _object(required: list[str], **properties: Any) -> dict[str, Any]:
 
 def _question(reader: Reader, scenario: Scenario) -> dict[str, Any]:
     inbound = [c.name for c in scenario.channels if c.direction == "inbound"]
-    numbers = {name: _number(limits) for name, limits in reader.ranges.items()}
+    columns = {name: _event(name, reader) for name in reader.ranges}
     births = {name: _number(limits) for name, limits in reader.birth_ranges.items()}
     return _object(
         ["customer", "consent"],
@@ -67,7 +86,7 @@ def _question(reader: Reader, scenario: Scenario) -> dict[str, Any]:
         consent=_object([], **{name: {"type": "boolean"} for name in reader.outbound}),
         asking={"enum": ["any", "outbound", "inbound"]},
         channel={"enum": [None, *inbound]},
-        events={"type": "array", "maxItems": MOST_EVENTS, "items": _object([], **numbers)},
+        events={"type": "array", "maxItems": MOST_EVENTS, "items": _object([], **columns)},
         birth=_object([], **births),
         history={"type": ["string", "null"], "minLength": 1, "maxLength": LONGEST_HISTORY},
         period={"type": ["integer", "null"], "minimum": 0, "maximum": 1_000_000},
@@ -87,7 +106,7 @@ def _inference() -> dict[str, Any]:
         ["inputs"],
         id={"type": "string", "maxLength": 128},
         inputs={"type": "array", "minItems": 2, "maxItems": 2, "items": one},
-        outputs={"type": "array", "items": {"type": "object"}},
+        outputs={"type": "array", "items": {"type": "object", "required": ["name"]}},
         parameters={"type": "object"},
     )
 
@@ -106,6 +125,45 @@ def _bodies(service: Service) -> dict[str, dict[str, Any]]:
     }
 
 
+def _answers(service: Service) -> dict[str, dict[str, Any]]:
+    """What is answered with 200, by path; other answers are what they are named after."""
+    text, number = {"type": "string"}, {"type": "number"}
+    digest = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    chance = {"type": "number", "minimum": 0.0, "maximum": 1.0}
+    action = {"enum": [a.name for a in service.scenario.actions]}
+    ranked = _object(
+        ["action", "score", "propensity"], action=action, score=number, propensity=chance
+    )
+    rules = {"type": "array", "items": text, "minItems": 1}
+    told: dict[str, Any] = {
+        "decision": text,
+        "customer": text,
+        "time": {"type": "string", "format": "date-time"},
+        "policy": digest,
+        "arm": {"enum": ["champion", "challenger"]},
+        "period": {"type": "integer", "minimum": 0},
+        "action": action,
+        "propensity": chance,
+        "explored": {"type": "boolean"},
+        "why": text,
+        "value": {"type": ["number", "null"]},
+        "ranked": {"type": "array", "items": ranked, "minItems": 1},
+        "dropped": {
+            "type": "array",
+            "items": _object(["action", "rules"], action=action, rules=rules),
+        },
+    }
+    return {
+        "/v1/decide": _object(list(told), **told, history=text),
+        "/v1/outcome": _object(["decision", "recorded"], decision=text, recorded=told["time"]),
+        "/v2/health/live": _object(["live"], live={"type": "boolean"}),
+        "/v2/health/ready": _object(["ready"], ready={"type": "boolean"}),
+        "/admin/v1/swap": _object(["policy"], policy=digest),
+        "/admin/v1/roll-back": _object(["policy"], policy=digest),
+        "/admin/v1/erase": _object(["erased"], erased={"type": "integer", "minimum": 0}),
+    }
+
+
 def describe(app: FastAPI, service: Service) -> dict[str, Any]:
     """The interface in OpenAPI, with the fields and ranges of the world that is served."""
     from fastapi.openapi.utils import get_openapi
@@ -115,12 +173,15 @@ def describe(app: FastAPI, service: Service) -> dict[str, Any]:
     found = get_openapi(
         title=app.title, version=app.version, openapi_version="3.1.0", routes=app.routes
     )
-    bodies = _bodies(service)
+    bodies, answers = _bodies(service), _answers(service)
     problem = _object(["error"], error={"type": "string"})
     key = {"in": "header", "name": "Idempotency-Key", "schema": {**_NAME, "pattern": "^[!-~]+$"}}
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
-            operation["responses"] = {"200": {"description": "the answer"}} | {
+            said: dict[str, Any] = {"description": "the answer"}
+            if path in answers:
+                said["content"] = {"application/json": {"schema": answers[path]}}
+            operation["responses"] = {"200": said} | {
                 str(status): {
                     "description": why,
                     "content": {"application/json": {"schema": problem}},
@@ -131,7 +192,7 @@ def describe(app: FastAPI, service: Service) -> dict[str, Any]:
             if "{name}" in path:
                 name = {"in": "path", "name": "name", "required": True, "schema": _NAME}
                 operation["parameters"].append(name)
-            if path in ("/v1/decide", "/v1/outcome"):
+            if path in ("/v1/decide", "/v1/outcome", "/admin/v1/roll-back"):
                 operation["parameters"].append(key)
             if method == "post":
                 content = {"application/json": {"schema": bodies[path]}}

@@ -123,12 +123,15 @@ class Records:
                 order.
         """
         rows: list[NDArray[np.float64]] = []
-        for record in records:
+        for i, record in enumerate(records):
             period = record.get("period", lived + len(rows))
             if isinstance(period, bool) or not isinstance(period, int):
                 raise RecordError("period", "a whole number", period)
             self._fill(rows, lived, period)
-            rows.append(self._row(record))
+            try:
+                rows.append(self._row(record))
+            except RecordError as error:
+                raise RecordError(f"events[{i}].{error.field}", error.rule, error.got) from None
         if now is not None:
             self._fill(rows, lived, now)
         return np.stack(rows) if rows else np.empty((0, len(self.columns)))
@@ -146,7 +149,7 @@ class Records:
             if name == "period":
                 continue
             if name not in self._at:
-                raise RecordError("events", f"of the columns {', '.join(self.columns)}", name)
+                raise RecordError("column", f"one of {', '.join(self.columns)}", name)
             row[self._at[name]] = self._number(name, value)
         if row[self._at["purchases"]] > 0.0 > row[self._at["need_bought"]]:
             raise RecordError("need_bought", "given where purchases are", "none")

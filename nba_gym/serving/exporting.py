@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from nba_gym.files import whole_file
 from nba_gym.serving.chain import Entry, read_chain
 
 _ROWS = 20_000
@@ -67,10 +68,9 @@ def export_log(folder: Path, target: Path) -> int:
             )
     frames = [pl.DataFrame(schema=_SCHEMA)]
     frames += [pl.DataFrame(rows, schema=_SCHEMA) for rows in _stretches(folder, came)]
-    draft = target.with_name(f".{target.name}.draft")
     table = pl.concat(frames)
-    table.write_parquet(draft)
-    draft.replace(target)
+    with whole_file(target) as draft:
+        table.write_parquet(draft)
     return table.height
 
 

@@ -71,7 +71,7 @@ class Front:
             return 0, ""
         key = find_key(self._keys, told.get(b"authorization", b"")) if self._keys else _NOBODY
         if key is None:
-            return 401, "a key must be given as Authorization: Bearer"
+            return 401, "a known key must be given: Authorization: Bearer <key>"
         scope["caller"] = key.name
         return self._look_closer(scope, key, told.get(b"content-type", b""))
 

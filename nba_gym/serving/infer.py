@@ -63,6 +63,7 @@ def infer(name: str, policy: Scorer, body: bytes) -> bytes:
     identity = sent.get("id")
     if identity is not None and not (isinstance(identity, str) and len(identity) <= 128):
         raise RequestError("id must be a text of at most 128 characters")
+    asked = _asked(sent.get("outputs"))
     given = _tensors(cast(list[Any], sent["inputs"]), _widths(policy))
     try:
         said = policy.decide_batch(
@@ -76,9 +77,22 @@ def infer(name: str, policy: Scorer, body: bytes) -> bytes:
         "probabilities": said.probabilities,
         "value": said.values[:, None],
     }
-    outputs = [_tensor(each, OUTPUTS[each][0], arrays[each]) for each in OUTPUTS]
+    outputs = [_tensor(each, OUTPUTS[each][0], arrays[each]) for each in asked]
     answer = {"model_name": name, "model_version": policy.digest[:12], "outputs": outputs}
     return orjson.dumps(answer | ({"id": identity} if identity is not None else {}))
+
+
+def _asked(outputs: Any) -> list[str]:
+    """Names of the outputs that are asked for; all if none is named."""
+    if outputs is None or outputs == []:
+        return list(OUTPUTS)
+    names: list[str] = []
+    for each in cast(list[Any], outputs) if isinstance(outputs, list) else [None]:
+        name = cast(dict[str, Any], each).get("name") if isinstance(each, dict) else None
+        if not isinstance(name, str) or name not in OUTPUTS or name in names:
+            raise RequestError(f"outputs must name {', '.join(OUTPUTS)}, each once at most")
+        names.append(name)
+    return names
 
 
 def _tensor(name: str, kind: str, values: NDArray[Any]) -> dict[str, Any]:

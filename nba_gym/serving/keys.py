@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from nba_gym.errors import ServiceError
+from nba_gym.files import whole_file
 
 Role = Literal["client", "admin"]
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -70,10 +71,9 @@ def read_keys(path: Path) -> list[Key]:
 
 def write_keys(path: Path, keys: list[Key]) -> None:
     """Write a file of keys, as a whole and for its owner's eyes only."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps([vars(key) for key in keys], indent=2) + "\n")
-    draft.replace(path)
+    with whole_file(path) as draft:
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps([vars(key) for key in keys], indent=2) + "\n")
 
 
 def find_key(keys: list[Key], authorization: bytes) -> Key | None:

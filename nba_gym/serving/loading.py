@@ -27,11 +27,11 @@ def load_policy(folder: Path) -> tuple[Scorer, Scenario]:
         BundleError: If the folder is not what it may be, or its policy does not choose by scores.
     """
     engine = Engine(folder)
-    _check_chooses(engine.folder.golden)
+    check_chooses(engine.folder.golden)
     return engine, engine.folder.scenario
 
 
-def _check_chooses(golden: Golden) -> None:
+def check_chooses(golden: Golden) -> None:
     """Whether the best score is what the policy would do; of one by lot it is one of many.
 
     Raises:
@@ -41,8 +41,8 @@ def _check_chooses(golden: Golden) -> None:
     by_lot = np.array_equal(golden.scores[allowed], golden.probabilities[allowed])
     if by_lot and golden.probabilities.max(axis=1).min() < 1.0:
         raise BundleError(
-            "policy must choose by its scores to be served, got one by lot; serve another with "
-            "--epsilon, which draws among what is allowed"
+            "policy must choose by its scores to serve or to score a file, got one by lot; serve "
+            "another with --epsilon, which draws among what is allowed"
         )
 
 
@@ -73,6 +73,7 @@ class Swapper:
         self._load = load
         self._lineup, self._replace = lineup, replace_lineup
         self._before: Scorer | None = None
+        self._rolled_back: tuple[str | None, str] = None, ""
         self._lock = threading.Lock()
 
     def swap(self, name: str) -> str:
@@ -102,20 +103,28 @@ class Swapper:
                 raise RequestError(f"policy must be sound: {said}", 422) from None
             if scenario_hash(scenario) != self._world:
                 raise RequestError("policy must be for the world that is served, got another", 422)
-            self._let_in(candidate)
+            if candidate.digest != self._lineup().champion.digest:  # else it was asked for twice
+                self._let_in(candidate)
             return candidate.digest
 
-    def roll_back(self) -> str:
-        """Let the policy before decide again.
+    def roll_back(self, key: str | None = None) -> str:
+        """Let the policy before decide again; a second time brings back the one after it.
+
+        Args:
+            key: Idempotency key: asked for again under the key of the last roll-back, nothing
+                changes, and the answer is the same.
 
         Raises:
             RequestError: If there was none.
         """
         with self._lock:
+            if key is not None and key == self._rolled_back[0]:
+                return self._rolled_back[1]
             if self._before is None:
                 raise RequestError("there must be a policy to go back to, got none", 409)
             digest = self._before.digest
             self._let_in(self._before)
+            self._rolled_back = key, digest
             return digest
 
     def _let_in(self, policy: Scorer) -> None:

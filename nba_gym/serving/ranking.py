@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nba_gym.compiled import entry
+from nba_gym.compiled import entry, stage
 from nba_gym.serving.contents import FORBIDDEN
 
 Array = NDArray[Any]
@@ -53,6 +53,42 @@ Returns:
 """
 
 
+@stage
+def _close(mask: Array, scores: Array, chances: Array, low: Any) -> None:
+    """Close what may not be done: the mask has the last word, whatever the graph makes of it."""
+    for a in range(len(mask)):
+        taken = (mask[a] != 0) & (scores[a] > low)  # NaN is not above low
+        scores[a] = scores[a] if taken else low
+        chances[a] = chances[a] if taken else np.float32(0.0)
+
+
+@stage
+def _place(row: Array, who: Array, ranking: Array, better: Array, same: Array) -> None:
+    """Write actions where they belong: how many scores are as good says the place."""
+    count = len(who)
+    padded = (count + _STEP - 1) & _WHOLE_STEPS
+    for k in range(padded):
+        better[k] = same[k] = 0
+    # without branches, for a processor cannot guess which of two actions is better
+    for b in range(count):
+        other = row[b]
+        for k in range(padded):
+            better[k] += np.int32(other >= row[k])
+    total = 0
+    for k in range(count):
+        total += better[k]
+    if total == count * (count + 1) // 2:  # no two are equal
+        for k in range(count):
+            ranking[better[k] - 1] = who[k]
+        return
+    # of equal ones all have the place of the last: it is given to the last one first
+    for back in range(count):
+        k = count - 1 - back
+        place = better[k] - 1
+        ranking[place - same[place]] = who[k]
+        same[place] += 1
+
+
 def _make_rank(digest: str) -> Callable[[Array, Array, Array, Array, Array, Array, Array], int]:
     def rank_rows(
         masks: Array,
@@ -64,37 +100,19 @@ def _make_rank(digest: str) -> Callable[[Array, Array, Array, Array, Array, Arra
         places: Array,
     ) -> int:
         _ = digest  # part of the cache key
-        n_actions, low, nothing = scores.shape[1], np.float32(FORBIDDEN), np.float32(0.0)
+        n_actions, low = scores.shape[1], np.float32(FORBIDDEN)
         row, better, same, who, others = keys[0], places[0], places[1], places[2], places[3]
         for i in range(scores.shape[0]):
+            _close(masks[i], scores[i], probabilities[i], low)
             count = 0
             for a in range(n_actions):
-                # the mask has the last word, whatever the graph makes of it; NaN is not above low
-                taken = (masks[i, a] != 0) & (scores[i, a] > low)
-                key = scores[i, a] if taken else low
-                scores[i, a] = key
-                probabilities[i, a] = probabilities[i, a] if taken else nothing
                 # written in either case: what does not count is written over by the next
-                row[count], who[count], others[a - count] = key, a, a
-                count += taken
+                row[count], who[count], others[a - count] = scores[i, a], a, a
+                count += scores[i, a] > low
             if count == 0:
                 return i
             allowed[i] = count
-            padded = (count + _STEP - 1) & _WHOLE_STEPS
-            for k in range(padded):
-                better[k] = same[k] = 0
-            # how many are as good says the place; without branches, for a processor cannot guess
-            # which of two actions is better
-            for b in range(count):
-                other = row[b]
-                for k in range(padded):
-                    better[k] += np.int32(other >= row[k])
-            # of equal ones all have the place of the last: it is given to the last one first
-            for back in range(count):
-                k = count - 1 - back
-                place = better[k] - 1
-                ranking[i, place - same[place]] = who[k]
-                same[place] += 1
+            _place(row, who[:count], ranking[i], better, same)
             for k in range(n_actions - count):
                 ranking[i, count + k] = others[k]
         return FINE

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from nba_gym.errors import DataError
+from nba_gym.errors import DataError, nearest
 from nba_gym.serving.engine import Engine
 from nba_gym.serving.events import MOST_PERIODS, Records
 
@@ -18,35 +20,82 @@ ALLOWED, CONSENT = "allowed.", "consent."
 Block = tuple[pl.Series, NDArray[np.float32], NDArray[np.int8]]
 
 
+@dataclass(frozen=True)
+class Table:
+    """A Parquet file, or the folder of a bulk simulation with a file a part.
+
+    Attributes:
+        name: What messages call it.
+        rows: Its rows, not read yet.
+        columns: Types by column.
+    """
+
+    name: str
+    rows: pl.LazyFrame
+    columns: dict[str, Any]
+
+    @cached_property
+    def count(self) -> int:
+        """Rows."""
+        return int(self.rows.select(pl.len()).collect().item())
+
+
+def read_table(path: Path, what: str) -> Table:
+    """Open a table; nothing but its columns is read.
+
+    Args:
+        path: A file, or a folder with ``part-*.parquet``.
+        what: What it is to be, for messages.
+
+    Raises:
+        DataError: If it is neither.
+    """
+    paths = [path] if path.is_file() else sorted(path.glob("part-*.parquet"))
+    if not paths:
+        raise DataError(
+            f"{what} must be a Parquet file or a folder of part-*.parquet, got {str(path)!r}"
+        )
+    rows = pl.scan_parquet(paths)
+    try:
+        columns = dict(rows.collect_schema())
+    except pl.exceptions.PolarsError:
+        raise DataError(f"{what} must be Parquet, got {str(path)!r}, which is not") from None
+    return Table(path.name, rows, columns)
+
+
 class ShownCustomers:
     """Customers of whom features and masks are given.
 
     Args:
         engine: The policy.
-        path: Parquet file.
+        table: Who they are and what is known of them.
+
+    Attributes:
         kind: Type of the column ``customer``.
+        count: How many they are.
+        strangers: Events of nobody here: none, for there are no events.
 
     Raises:
         DataError: If a column of the mask is missing.
     """
 
-    def __init__(self, engine: Engine, path: Path, kind: Any) -> None:
-        self._engine, self._path, self.kind = engine, path, kind
-        self._frame = pl.scan_parquet(path)
+    strangers = 0
+
+    def __init__(self, engine: Engine, table: Table) -> None:
+        self._engine, self._table = engine, table
         self._masks = [ALLOWED + name for name in engine.actions]
-        columns = self._frame.collect_schema().names()
         for name in self._masks:
-            if name not in columns:
-                raise DataError(f"{path.name} must say what is allowed in {name!r}, got no column")
-        self.count = _count(self._frame)
+            if name not in table.columns:
+                raise DataError(f"{table.name} must say what is allowed in {name!r}, got no column")
+        self.kind, self.count = table.columns["customer"], table.count
 
     def blocks(self, size: int) -> Iterator[Block]:
         """Customers, features and masks of one block after the other."""
         for first in range(0, self.count, size):
-            rows = self._frame.slice(first, size)
+            rows = self._table.rows.slice(first, size)
             part = rows.select("customer", *self._engine.features, *self._masks).collect()
             for name in (*self._engine.features, *self._masks):
-                _check_column(part[name], name, self._path.name, *self._range(name), first)
+                _check_column(part[name], name, self._table.name, *self._range(name), first)
             features = part.select(self._engine.features).to_numpy().astype(np.float32)
             masks = part.select(pl.col(self._masks).cast(pl.Int8)).to_numpy()
             yield part["customer"], features, masks
@@ -63,52 +112,56 @@ class TracedCustomers:
 
     Args:
         engine: The policy.
-        births: Parquet file, one row a customer.
-        events: Parquet file, one row a customer and period.
-        columns: Types of the columns of ``births``.
+        births: One row a customer.
+        events: One row a customer and period.
+
+    Attributes:
+        kind: Type of the column ``customer``.
+        count: How many they are.
 
     Raises:
         DataError: If a column is missing or not known.
     """
 
-    def __init__(self, engine: Engine, births: Path, events: Path, columns: dict[str, Any]) -> None:
+    def __init__(self, engine: Engine, births: Table, events: Table) -> None:
         self.records = Records(engine.folder.scenario)
-        self.kind = columns["customer"]
+        self.kind, self.count = births.columns["customer"], births.count
         self._births, self._events = births.name, events.name
-        channels = [channel.name for channel in self.records.scenario.channels]
-        self._register = [CONSENT + name for name in channels if CONSENT + name in columns]
-        known = {*self.records.birth_columns, *(CONSENT + name for name in channels), "customer"}
-        _check_known(columns, known, births.name)
+        self._who, self._what = births.rows, events.rows
+        self._consents = [CONSENT + c.name for c in self.records.scenario.channels]
+        self._register = [name for name in self._consents if name in births.columns]
+        _check_known(births, [*self.records.birth_columns, *self._consents, "customer"])
         for name in self.records.birth_columns:
-            if name not in columns:
+            if name not in births.columns:
                 raise DataError(f"{births.name} must have the column {name!r}, got none")
-        self._consents = [CONSENT + name for name in channels]
-        self._who = pl.scan_parquet(births)
-        if not events.is_file():
-            raise DataError(f"events must be a Parquet file, got {str(events)!r}")
-        self._what = pl.scan_parquet(events)
-        found = dict(self._what.collect_schema())
-        _check_known(found, {*self.records.columns, "customer", "period"}, events.name)
+        _check_known(events, [*self.records.columns, "customer", "period"])
         for name in ("customer", "period"):
-            if name not in found:
+            if name not in events.columns:
                 raise DataError(f"{events.name} must have the column {name!r}, got none")
-        if found["customer"] != self.kind:
+        if events.columns["customer"] != self.kind:
             raise DataError(
                 f"customer must be of one type in both files, got {self.kind} in {births.name} and "
-                f"{found['customer']} in {events.name}"
+                f"{events.columns['customer']} in {events.name}"
             )
-        self._given = [name for name in self.records.columns if name in found]
-        self.count = _count(self._who)
+        self._given = [name for name in self.records.columns if name in events.columns]
+        self._met, self._events_in_all = 0, events.count
+
+    @property
+    def strangers(self) -> int:
+        """Events of customers who are not among these, once all blocks have been read."""
+        return self._events_in_all - self._met
 
     def blocks(self, size: int) -> Iterator[Block]:
         """Customers, features and masks of one block after the other."""
+        self._met = 0
         for first in range(0, self.count, size):
             people = self._who.slice(first, size).collect()
             names = people["customer"]
-            if names.is_duplicated().any() or names.null_count():
-                raise DataError(
-                    f"{self._births}: customer must be given and unique, got duplicates"
-                )
+            if names.null_count():
+                raise DataError(f"{self._births}: customer must be given in every row, got none")
+            if names.is_duplicated().any():
+                twice = names.filter(names.is_duplicated())[0]
+                raise DataError(f"{self._births}: customer must be unique, got {twice!r} twice")
             for name in self.records.birth_columns:
                 low, high, whole = self.records.ranges[name]
                 _check_column(people[name], name, self._births, low, high, whole, first)
@@ -135,6 +188,7 @@ class TracedCustomers:
         low, high = names.min(), names.max()
         near = pl.col("customer").is_between(low, high)  # lets a sorted file skip what is elsewhere
         rows = self._what.filter(near & pl.col("customer").is_in(names.implode())).collect()
+        self._met += rows.height
         periods = rows["period"]
         _check_column(periods, "period", self._events, 0.0, MOST_PERIODS - 1.0, True, 0)
         places = pl.DataFrame({"customer": names, "place": np.arange(len(names))})
@@ -146,7 +200,11 @@ class TracedCustomers:
         events = np.tile(self.records.quiet, (max(1, int(ends[-1])), 1))
         target = ends[of] + when
         if len(np.unique(target)) < len(target):
-            raise DataError(f"{self._events}: customer and period must be unique, got duplicates")
+            keys = rows.select("customer", "period")
+            who, when = keys.filter(keys.is_duplicated()).row(0)
+            raise DataError(
+                f"{self._events}: customer and period must be unique, got {who!r} and {when} twice"
+            )
         for name in self._given:
             column = self._numbers(rows[name], name)
             low_, high_, whole = self.records.ranges[name]
@@ -168,14 +226,12 @@ class TracedCustomers:
         return column.replace_strict(known, return_dtype=pl.Float64)
 
 
-def _count(frame: pl.LazyFrame) -> int:
-    return int(frame.select(pl.len()).collect().item())
-
-
-def _check_known(columns: dict[str, Any], known: set[str], file: str) -> None:
-    for name in columns:
+def _check_known(table: Table, known: Sequence[str]) -> None:
+    for name in table.columns:
         if name not in known:
-            raise DataError(f"{file} must have known columns only, got {name!r}")
+            raise DataError(
+                f"{table.name} must have known columns only, got {name!r}{nearest(name, known)}"
+            )
 
 
 def _check_column(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
@@ -145,7 +146,7 @@ class Reader:
             RequestError: Naming the first field that breaks a rule.
         """
         sent = read_object(body)
-        _only(sent, "body", _QUESTION)
+        _only(sent, "body", _QUESTION, ("customer", "consent"))
         asking = sent.get("asking", "any")
         if asking not in ("any", "outbound", "inbound"):
             _must("asking", "be any, outbound or inbound")
@@ -228,7 +229,7 @@ def read_outcome(body: bytes, key: str | None) -> Outcome:
         RequestError: Naming the first field that breaks a rule.
     """
     sent = read_object(body)
-    _only(sent, "body", _OUTCOME)
+    _only(sent, "body", _OUTCOME, ("decision",))
     delivered = sent.get("delivered", True)
     if not isinstance(delivered, bool):
         _must("delivered", "be true or false")
@@ -248,7 +249,7 @@ def read_swap(body: bytes) -> str:
         RequestError: Naming the field that breaks a rule.
     """
     sent = read_object(body)
-    _only(sent, "body", ("policy",))
+    _only(sent, "body", ("policy",), ("policy",))
     return _name(sent.get("policy"), "policy")
 
 
@@ -259,7 +260,7 @@ def read_erasure(body: bytes) -> str:
         RequestError: Naming the field that breaks a rule.
     """
     sent = read_object(body)
-    _only(sent, "body", ("customer",))
+    _only(sent, "body", ("customer",), ("customer",))
     return _name(sent.get("customer"), "customer")
 
 
@@ -267,10 +268,15 @@ def _must(field: str, rule: str) -> NoReturn:
     raise RequestError(f"{field} must {rule}, got something else")
 
 
-def _only(sent: dict[str, Any], where: str, known: Any) -> None:
+def _only(
+    sent: dict[str, Any], where: str, known: Iterable[str], needed: Sequence[str] = ()
+) -> None:
     for name in sent:
         if name not in known:
             _must(where, f"hold only {', '.join(known)}")
+    for name in needed:
+        if name not in sent:
+            raise RequestError(f"{name} must be given, got none")
 
 
 def _name(sent: Any, field: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,11 +18,24 @@ from polars.io.plugins import register_io_source
 from nba_gym.errors import DataError, NbaGymError
 from nba_gym.files import whole_file
 from nba_gym.serving.engine import Engine
-from nba_gym.serving.read_customers import ShownCustomers, TracedCustomers
+from nba_gym.serving.loading import check_chooses
+from nba_gym.serving.read_customers import ShownCustomers, TracedCustomers, read_table
 
 BLOCK = 32_768
 """Customers that are read, decided for and written at a time."""
 Progress = Callable[[int, int], None]
+
+
+class Scored(NamedTuple):
+    """What was decided for.
+
+    Attributes:
+        customers: How many customers.
+        strangers: Events of customers who are not among them, and were left aside.
+    """
+
+    customers: int
+    strangers: int
 
 
 def score_file(
@@ -34,28 +47,31 @@ def score_file(
     top: int = 3,
     block: int = BLOCK,
     progress: Progress | None = None,
-) -> int:
+) -> Scored:
     """Decide for every customer of a file.
 
     Args:
         engine: The policy.
         customers: A Parquet file with a column ``customer`` and either all features and
             ``allowed.<action>`` (0 or 1), or birth records, and then perhaps ``consent.<channel>``,
-            what the register says now; or a folder with ``births.parquet`` and ``events.parquet``.
+            what the register says now; or the folder of an event log, as ``nba-gym simulate`` or
+            ``write_log`` left it.
         out: Parquet file to write, in the order of the customers: ``customer``, ``action``,
             ``probability``, ``score``, ``value``, ``ranked`` (the best that are allowed).
         events: A Parquet file with ``customer``, ``period`` and columns of the event log, in any
-            order; sorted by customer it is read once.
+            order; sorted by customer it is read once. Or a folder of ``part-*.parquet``.
         top: Most actions in ``ranked``.
         block: Customers at a time; it changes no answer.
         progress: Called with customers done and customers in all.
 
     Returns:
-        How many customers.
+        How many customers, and how many events were of nobody among them.
 
     Raises:
+        BundleError: If the policy chooses by lot, so that its best score is not what it would do.
         DataError: If a file cannot be used, naming column, rule and value; nothing is written then.
     """
+    check_chooses(engine.folder.golden)
     source, target = Path(customers), Path(out)
     if top < 1 or block < 1:
         raise DataError(f"top and block must be at least 1, got {top} and {block}")
@@ -86,7 +102,7 @@ def score_file(
             if told:  # the engine of polars says it in its own words
                 raise told[0] from None
             raise
-    return given.count
+    return Scored(given.count, given.strangers)
 
 
 def open_customers(
@@ -97,30 +113,26 @@ def open_customers(
     Raises:
         DataError: If it is of neither kind.
     """
-    if source.is_dir():
+    births = next((source / n for n in ("births.parquet", "births") if (source / n).exists()), None)
+    if births is not None:
         if events is not None:
             raise DataError(f"events must be left out for a folder, which holds them, got {events}")
-        source, events = source / "births.parquet", source / "events.parquet"
-    columns = dict(_scan(source).collect_schema())
+        source, events = births, births.with_name(births.name.replace("births", "events"))
+    customers = read_table(source, "customers")
+    columns = customers.columns
     if "customer" not in columns:
-        raise DataError(f"{source.name} must have the column 'customer', got none")
+        raise DataError(f"{customers.name} must have the column 'customer', got none")
     if set(engine.features) <= columns.keys():
         if events is not None:
             raise DataError(f"events must be left out where features are given, got {events.name}")
-        return ShownCustomers(engine, source, columns["customer"])
+        return ShownCustomers(engine, customers)
     if events is None:
         missing = next(name for name in engine.features if name not in columns)
         raise DataError(
-            f"{source.name} must have all features, or events must be given as well (--events), "
+            f"{customers.name} must have all features, or events must be given as well (--events), "
             f"got neither {missing!r} nor events"
         )
-    return TracedCustomers(engine, source, events, columns)
-
-
-def _scan(path: Path) -> pl.LazyFrame:
-    if not path.is_file():
-        raise DataError(f"customers must be a Parquet file or a folder of a log, got {str(path)!r}")
-    return pl.scan_parquet(path)
+    return TracedCustomers(engine, customers, read_table(events, "events"))
 
 
 def _schema(kind: Any) -> dict[str, Any]:

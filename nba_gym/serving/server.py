@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import ipaddress
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -54,16 +55,48 @@ class Serving:
     inference: bool = True
 
     def check(self) -> None:
-        """Refuse to be reached by everybody.
+        """Refuse to be reached by everybody, or by a port that there is not.
 
         Raises:
-            ServiceError: If anybody could come in and no key is asked for.
+            ServiceError: If anybody could come in and no key is asked for, or for such a port.
         """
+        if not 0 <= self.port <= 65_535:
+            raise ServiceError(f"port must be in [0, 65535], got {self.port}")
         if not self.keys and not is_loopback(self.host):
             raise ServiceError(
                 f"host must be the loopback (127.0.0.1) while no keys are given, got {self.host}; "
                 "write a file of keys with nba-gym key, and name it with --keys"
             )
+
+    def bind(self) -> socket.socket:
+        """Take the port, before anything is loaded or written; nobody gets in yet.
+
+        Raises:
+            ServiceError: If it cannot be had, or as ``check``.
+        """
+        self.check()
+        try:
+            family, kind, proto, _, address = socket.getaddrinfo(
+                self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            taken = socket.socket(family, kind, proto)
+        except OSError as error:
+            said = (error.strerror or str(error)).lower()
+            raise ServiceError(
+                f"host must be an address of this machine, got {self.host}: {said}"
+            ) from None
+        try:
+            if sys.platform != "win32":  # there it would let two services have one port
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(address)
+        except OSError as error:
+            taken.close()
+            said = (error.strerror or str(error)).lower()
+            raise ServiceError(
+                f"host and port must be free to listen on, got {self.host}:{self.port}: {said}; "
+                "choose another with --port"
+            ) from None
+        return taken
 
 
 def is_loopback(host: str) -> bool:
@@ -102,18 +135,20 @@ def make_service(
     return Service(scenario, lineup, setup, load_policy)
 
 
-def serve(service: Service, serving: Serving, ready: Callable[[int], None] | None = None) -> None:
+def serve(
+    service: Service,
+    serving: Serving,
+    taken: socket.socket,
+    ready: Callable[[int], None] | None = None,
+) -> None:
     """Serve until told to stop (SIGTERM, Ctrl-C), then answer what is on its way.
 
     Args:
         service: Who answers.
         serving: How it is reached.
+        taken: The port, as ``serving.bind`` took it.
         ready: Told the port once requests are taken.
-
-    Raises:
-        ServiceError: If anybody could reach it and no key is asked for.
     """
-    serving.check()
     sys.setswitchinterval(_SWITCH_S)
     hosts: set[bytes] = set()
     app = Front(
@@ -125,8 +160,6 @@ def serve(service: Service, serving: Serving, ready: Callable[[int], None] | Non
     )
     config = uvicorn.Config(
         app,
-        host=serving.host,
-        port=serving.port,
         http=guarded(
             serving.limits,
             lambda: service.desk.full,
@@ -157,7 +190,7 @@ def serve(service: Service, serving: Serving, ready: Callable[[int], None] | Non
     server = GracefulServer(config)
     server.begun, server.begin_to_stop = begun, service.stop
     try:
-        server.run()
+        server.run([taken])
     except KeyboardInterrupt:
         tell("interrupted")
 

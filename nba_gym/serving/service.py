@@ -50,6 +50,15 @@ class Setup:
     longest_wait: float = 0.03
     seed: int | None = None
 
+    def __post_init__(self) -> None:
+        """Check what the command line cannot.
+
+        Raises:
+            ServiceError: Naming what is out of range.
+        """
+        if self.seed is not None and self.seed < 0:
+            raise ServiceError(f"seed must be at least 0, got {self.seed}")
+
 
 class Service:
     """A decision service, ready to be asked.

@@ -1,18 +1,28 @@
 """The service over HTTP: what it answers, what it refuses, and how it stops."""
 
 import json
+import re
 import shutil
 import socket
 import threading
 import time
 from http.client import HTTPException
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
+from nba_gym.cli.serving import Serve
+from nba_gym.errors import BundleError, LogError, ServiceError
+from nba_gym.scenario import load_scenario
 from nba_gym.serving.bundle import read_folder
-from nba_gym.serving.chain import read_chain, verify
+from nba_gym.serving.chain import read_chain, segments_of, verify
+from nba_gym.serving.decision_log import DecisionLog, opening
+from nba_gym.serving.events import Records
+from nba_gym.serving.exporting import export_log
 from nba_gym.serving.keys import new_key, write_keys
+from nba_gym.serving.server import Serving
 from tests.serving.processes import Server, wait_for
 
 YES = {"email": True, "push": True, "sms": True, "mail": True}
@@ -256,6 +266,9 @@ def test_the_open_inference_protocol_answers_the_golden_vectors(server, shop, po
     status, told, _ = server.call("POST", f"{path}/infer", body, authorization=shop)
     assert (status, told["id"], told["model_name"]) == (200, "7", "retail")
     outputs = {each["name"]: each for each in told["outputs"]}
+    few = body | {"outputs": [{"name": "value"}, {"name": "ranking"}]}
+    _, said, _ = server.call("POST", f"{path}/infer", few, authorization=shop)
+    assert said["outputs"] == [outputs["value"], outputs["ranking"]]
     scores = np.array(outputs["scores"]["data"]).reshape(outputs["scores"]["shape"])
     np.testing.assert_allclose(scores, golden.scores, rtol=1e-5, atol=1e-5)
     for wrong in (
@@ -269,6 +282,10 @@ def test_the_open_inference_protocol_answers_the_golden_vectors(server, shop, po
         {"inputs": [inputs[0], inputs[1] | {"data": [0] * golden.masks.size}]},
         {"inputs": 7},
         {"inputs": inputs, "more": 1},
+        {"inputs": inputs, "outputs": [{"name": "nonsense"}]},
+        {"inputs": inputs, "outputs": [{"name": []}]},
+        {"inputs": inputs, "outputs": [{"name": "value"}, {"name": "value"}]},
+        {"inputs": inputs, "outputs": "value"},
     ):
         assert server.call("POST", f"{path}/infer", wrong, authorization=shop)[0] == 422
 
@@ -309,6 +326,54 @@ def test_numbers_and_documents_are_there(server, shop):
     assert body["schema"]["properties"]["events"]["items"]["properties"]["list_spend"]
     _, world, _ = server.call("GET", "/v1/world", authorization=shop)
     assert "list_spend" in world["events"]
+
+
+def test_the_description_is_true_of_what_is_taken_and_answered(server, shop):
+    """It once refused the names that the service takes, and said nothing of the answer."""
+    _, document, _ = server.call("GET", "/openapi.json")
+
+    def schema(path, answer=False):
+        about = document["paths"][path]["post"]
+        about = about["responses"]["200"] if answer else about["requestBody"]
+        return about["content"]["application/json"]["schema"]
+
+    event = {"action": "email_news_shoes", "sent": True, "visit": "web", "basket": "shoes"}
+    told = {"customer": "dora", "consent": YES, "events": [event, {"action": 0}]}
+    jsonschema.validate(told, schema("/v1/decide"))
+    status, said, _ = server.call("POST", "/v1/decide", told, authorization=shop)
+    assert status == 200
+    jsonschema.validate(said, schema("/v1/decide", answer=True))
+    outcome = {"decision": said["decision"], "reward": 1.5}
+    jsonschema.validate(outcome, schema("/v1/outcome"))
+    status, said, _ = server.call("POST", "/v1/outcome", outcome, authorization=shop)
+    assert status == 200
+    jsonschema.validate(said, schema("/v1/outcome", answer=True))
+    for wrong in ({"action": "spam"}, {"action": 99}, {"sent": 2}, {"list_spend": "much"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(told | {"events": [wrong]}, schema("/v1/decide"))
+    _, world, _ = server.call("GET", "/v1/world", authorization=shop)
+    assert world["events"]["need_bought"]["default"] == -1
+    assert world["events"]["visit"]["names"]["web"] == event_number("visit", "web")
+
+
+def event_number(column, name):
+    return Records(load_scenario("retail")).names[column][name]
+
+
+@pytest.mark.parametrize("body", [{"customer": "e"}, {"consent": YES}, {}])
+def test_a_field_that_is_missing_is_not_called_wrong(server, shop, body):
+    status, said, _ = server.call("POST", "/v1/decide", body, authorization=shop)
+    missing = "consent" if "customer" in body else "customer"
+    assert (status, said["error"]) == (422, f"{missing} must be given, got none")
+
+
+def test_a_wrong_event_is_told_by_its_place(server, shop):
+    body = {"customer": "f", "consent": YES, "events": [{}, {"sent": 2}]}
+    _, said, _ = server.call("POST", "/v1/decide", body, authorization=shop)
+    assert said["error"].startswith("events[1].sent must be")
+    body["events"] = [{"purchases": 1}]
+    _, said, _ = server.call("POST", "/v1/decide", body, authorization=shop)
+    assert said["error"].startswith("events[0].need_bought must be given where purchases are")
 
 
 def test_a_key_is_neither_empty_nor_too_long_whoever_calls(server, shop):
@@ -452,3 +517,72 @@ def test_told_to_stop_it_answers_what_is_on_its_way_and_all_of_it_is_on_record(t
 def test_a_service_that_anybody_could_reach_does_not_start_without_keys(tmp_path, policy):
     with pytest.raises(RuntimeError, match="loopback"):
         Server(policy, tmp_path, "--host", "0.0.0.0")
+
+
+def test_a_port_that_is_none_or_taken_is_told_before_anything_is_written(
+    tmp_path, policy, monkeypatch
+):
+    data = tmp_path / "data"
+    monkeypatch.setattr("nba_gym.serving.server.serve", lambda *told: told[0].close())
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        for port, words in (
+            (99_999, "port must be in"),
+            (-5, "port must be in"),
+            (other.getsockname()[1], "must be free to listen on"),
+        ):
+            with pytest.raises(ServiceError, match=words):
+                Serve(policy, data, port=port).run()
+    with pytest.raises(ServiceError, match="seed must be at least 0"):
+        Serve(policy, data, port=0, seed=-1).run()
+    with pytest.raises(ServiceError, match="host must be an address"):
+        Serving(host="no.such.host.invalid", keys=(new_key("shop", "client")[1],)).bind()
+    assert not data.exists()
+
+
+def test_a_log_that_was_changed_is_not_gone_on_with_where_that_is_asked(
+    tmp_path, policy, monkeypatch
+):
+    with Server(policy, tmp_path) as server:
+        for name in ("a", "b", "c"):
+            assert server.call("POST", "/v1/decide", ASK | {"customer": name})[0] == 200
+    with DecisionLog(tmp_path, segment_bytes=1) as log:
+        for _ in range(2):
+            log.append([opening({})])
+    monkeypatch.setattr("nba_gym.serving.server.serve", lambda *told: told[0].close())
+    Serve(policy, tmp_path, port=0).run()  # from now on the first segment is not looked at
+    segment = segments_of(tmp_path)[0]
+    lines = segment.read_bytes()
+    assert b'"explored":false' in lines
+    segment.write_bytes(lines.replace(b'"explored":false', b'"explored":true', 1))
+    Serve(policy, tmp_path, port=0).run()
+    with pytest.raises(LogError, match="must follow record"):
+        Serve(policy, tmp_path, port=0, verify=True).run()
+
+
+def test_the_recipe_for_another_policys_reward_runs_as_it_is_written(
+    tmp_path, policy, monkeypatch, capsys
+):
+    """Rewards of 2 for the best action and 0 for one by lot are worth 2 to who takes the best."""
+    text = (Path(__file__).parents[2] / "docs" / "service.md").read_text()
+    recipe = next(
+        part for part in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "would" in part
+    )
+    with Server(policy, tmp_path / "log", "--epsilon", "0.5", "--seed", "3") as server:
+        for i in range(40):
+            _, said, _ = server.call("POST", "/v1/decide", ASK | {"customer": f"c-{i}"})
+            reward = {"decision": said["decision"], "reward": 0.0 if said["explored"] else 2.0}
+            assert server.call("POST", "/v1/outcome", reward)[0] == 200
+    export_log(tmp_path / "log", tmp_path / "decisions.parquet")
+    shutil.copytree(policy, tmp_path / "other")
+    monkeypatch.chdir(tmp_path)
+    exec(recipe, {})
+    assert capsys.readouterr().out.startswith("2.000 +- 0.000, from ")
+
+
+def test_the_folder_of_a_run_is_told_from_the_policy_in_it(tmp_path, policy):
+    shutil.copytree(policy, tmp_path / "run" / "policy")
+    (tmp_path / "run" / ".lock").touch()
+    with pytest.raises(BundleError, match=r"did you mean .*run/policy\?"):
+        read_folder(tmp_path / "run")

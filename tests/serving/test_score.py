@@ -5,8 +5,10 @@ import polars as pl
 import pytest
 
 from nba_gym.cli.folders import Score
-from nba_gym.errors import DataError
+from nba_gym.errors import BundleError, DataError
 from nba_gym.evaluation import record_journeys
+from nba_gym.export import write_folder
+from nba_gym.export.policies import exportable
 from nba_gym.policies import UniformRandom
 from nba_gym.records.log import write_log
 from nba_gym.replay import replay
@@ -44,8 +46,8 @@ def test_a_log_gets_the_answers_of_the_simulated_journeys(engine, log, tmp_path,
     folder, shown = log
     told: list[tuple[int, int]] = []
     out = tmp_path / "out.parquet"
-    n = score_file(engine, folder, out, block=block, progress=lambda *at: told.append(at))
-    assert n == 150
+    done = score_file(engine, folder, out, block=block, progress=lambda *at: told.append(at))
+    assert done == (150, 0)
     assert told[-1] == (150, 150)
     check(pl.read_parquet(out), engine, shown.observations[-1], shown.masks[-1])
 
@@ -80,7 +82,10 @@ def test_a_file_gets_the_answers_of_the_service(bench, policy, tmp_path):
     )
     out = tmp_path / "out.parquet"
     files = tmp_path / "people.parquet", out
-    assert score_file(Engine(policy), *files, events=tmp_path / "lived.parquet", top=1_000) == n
+    assert (
+        score_file(Engine(policy), *files, events=tmp_path / "lived.parquet", top=1_000).customers
+        == n
+    )
     births = {name: people[f"start_{name}"] for name in bench.reader.birth_ranges}
     for i, scored in enumerate(pl.read_parquet(out).to_dicts()):
         rows = events.filter(pl.col("customer").cast(pl.Int64) == i).sort("period")
@@ -116,6 +121,58 @@ def test_features_and_masks_may_be_given_instead(engine, written, tmp_path):
         with pytest.raises(DataError, match=words):
             score_file(engine, tmp_path / "in.parquet", tmp_path / "other.parquet")
         assert not (tmp_path / "other.parquet").exists()
+
+
+def test_the_folder_of_a_bulk_simulation_is_read_in_its_parts(engine, log, tmp_path):
+    folder, shown = log
+    for name in ("births", "events"):
+        frame = pl.read_parquet(folder / f"{name}.parquet")
+        (tmp_path / name).mkdir()
+        for part, first in enumerate((True, False)):
+            rows = frame.filter((pl.col("customer") < 60) == first)
+            rows.write_parquet(tmp_path / name / f"part-{part:05d}.parquet")
+    score_file(engine, tmp_path, tmp_path / "out.parquet")
+    decided = pl.read_parquet(tmp_path / "out.parquet")
+    check(decided, engine, shown.observations[-1], shown.masks[-1])
+    score_file(engine, tmp_path / "births", tmp_path / "2.parquet", events=tmp_path / "events")
+    assert decided.equals(pl.read_parquet(tmp_path / "2.parquet"))
+
+
+def test_events_of_nobody_in_the_file_are_counted(engine, log, tmp_path, written, capsys):
+    folder, _ = log
+    few = pl.read_parquet(folder / "births.parquet").head(100)
+    few.write_parquet(tmp_path / "few.parquet")
+    events = folder / "events.parquet"
+    periods = pl.read_parquet(events)["period"].n_unique()
+    done = score_file(
+        engine, tmp_path / "few.parquet", tmp_path / "out.parquet", events=events, block=30
+    )
+    assert done == (100, 50 * periods)
+    Score(
+        str(written.folder), str(tmp_path / "few.parquet"), tmp_path / "out.parquet", events
+    ).run()
+    assert f"{50 * periods:,} events left aside" in capsys.readouterr().out
+
+
+def test_a_policy_by_lot_is_not_asked_for_its_best(engine, log, tmp_path):
+    """All customers once got the first action, for the scores of one by lot are all alike."""
+    world = engine.folder.scenario
+    write_folder(exportable(UniformRandom()), world, tmp_path / "lot", rows=200, customers=20)
+    by_lot = Engine(tmp_path / "lot", trial=False)
+    with pytest.raises(BundleError, match="got one by lot"):
+        score_file(by_lot, log[0], tmp_path / "out.parquet")
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_what_is_no_parquet_is_refused_in_one_line(engine, log, tmp_path):
+    folder, _ = log
+    (tmp_path / "people.csv").write_text("customer,start_phase\n1,2\n")
+    for people, events in (
+        (tmp_path / "people.csv", folder / "events.parquet"),
+        (folder / "births.parquet", tmp_path / "people.csv"),
+    ):
+        with pytest.raises(DataError, match=r"must be Parquet, got '.*people.csv'"):
+            score_file(engine, people, tmp_path / "out.parquet", events=events)
 
 
 def test_without_consent_in_the_register_nobody_is_contacted(engine, written, log, tmp_path):

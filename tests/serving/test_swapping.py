@@ -39,6 +39,18 @@ def test_shares_and_exploration_stay_when_the_champion_goes(
     assert now[0].champion.digest == digest != before.champion.digest
     assert swaps.roll_back() == before.champion.digest
     assert now[0].champion is before.champion
+    assert swaps.roll_back() == digest
+
+
+def test_who_asks_again_because_an_answer_was_lost_undoes_nothing(
+    tmp_path, retail, lineup, policy, other_policy
+):
+    shutil.copytree(other_policy, tmp_path / "second")
+    swaps, now = swapper(tmp_path, retail, lineup)
+    assert swaps.swap("second") == swaps.swap("second")  # the one before is still the first one
+    assert swaps.roll_back("k") == swaps.roll_back("k") == lineup.champion.digest
+    assert now[0].champion is lineup.champion
+    assert swaps.roll_back("l") != lineup.champion.digest
 
 
 def test_without_a_folder_of_policies_nothing_is_swapped(retail, lineup):
