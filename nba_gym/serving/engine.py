@@ -21,7 +21,7 @@ from nba_gym.errors import BundleError, MissingExtraError
 from nba_gym.serving.bundle import PolicyFolder, read_folder
 from nba_gym.serving.contents import GRAPH
 from nba_gym.serving.decisions import Decision, Decisions
-from nba_gym.serving.inspect_graph import without_ranking
+from nba_gym.serving.inspect_graph import without_last_steps
 from nba_gym.serving.ranking import FINE, NOT_A_MASK, NOT_FINITE, check_rows, rank_room, rank_rows
 from nba_gym.serving.self_test import self_test
 from nba_gym.serving.trial import try_out
@@ -68,7 +68,7 @@ class Engine:
         self.features = [str(each["name"]) for each in self.card["features"]]
         self.actions = [str(each["name"]) for each in self.card["actions"]]
         self._threads = threads
-        self._session = _session(without_ranking(self.folder.graph))
+        self._session = _session(without_last_steps(self.folder.graph))
         self._own = threading.local()
         self_test(self.folder.golden, self.decide_batch)
 

@@ -22,6 +22,7 @@ OPERATORS = frozenset(_ALLOWED.split())
 """What a node may do."""
 MOST_NODES = 1_000
 _RANKING = "ranking"
+_CHANCES = "probabilities"
 _TENSOR, _WHOLE, _REAL, _WHOLES, _REALS, _TEXT = 4, 2, 1, 7, 6, 3
 _PLAIN_ATTRIBUTES = {_TENSOR, _WHOLE, _REAL, _WHOLES, _REALS, _TEXT}
 
@@ -55,10 +56,14 @@ def inspect_graph(graph: bytes, n_features: int, n_actions: int) -> None:
     _check_ends(model.graph, n_features, n_actions)
 
 
-def without_ranking(graph: bytes) -> bytes:
-    """The same graph but for its last step, the ranking, which the engine does faster."""
+def without_last_steps(graph: bytes) -> bytes:
+    """The same graph but for what the engine does faster by itself.
+
+    That is the ranking, and to give what the mask forbids no chance.
+    """
     model = _parse(graph)
     nodes = [node for node in model.graph.node if _RANKING not in node.output]
+    nodes = _without_closing(nodes)
     outputs = [output for output in model.graph.output if output.name != _RANKING]
     used = {name for node in nodes for name in node.input}
     weights = [tensor for tensor in model.graph.initializer if tensor.name in used]
@@ -66,6 +71,21 @@ def without_ranking(graph: bytes) -> bytes:
         model.graph.ClearField(field)
         getattr(model.graph, field).extend(kept)
     return model.SerializeToString()
+
+
+def _without_closing(nodes: list[Any]) -> list[Any]:
+    """Without the last choice between chances and 0, where one node works the chances out."""
+    last = next((node for node in nodes if _CHANCES in node.output), None)
+    if last is None or last.op_type != "Where":
+        return nodes
+    open_, chances, _ = last.input
+    masks = {name for node in nodes if "masks" in node.input for name in node.output}
+    made = [node for node in nodes if list(node.output) == [chances]]
+    uses = sum(list(node.input).count(chances) for node in nodes)
+    if open_ not in masks or len(made) != 1 or uses != 1:
+        return nodes
+    made[0].output[0] = _CHANCES
+    return [node for node in nodes if node is not last]
 
 
 def _parse(graph: bytes) -> Any:
