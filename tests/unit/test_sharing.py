@@ -214,6 +214,7 @@ for i in range(60):
     try:
         if env is None and i % 4:  # else the alarm comes while helpers are hired
             env = JourneyVectorEnv(n, "control", threads=6)
+        if env is not None and not env.has_begun:  # new, or its reset was interrupted
             env.reset(seed=0)
         armed[0] = True
         signal.setitimer(signal.ITIMER_REAL, wait)
