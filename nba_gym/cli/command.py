@@ -12,6 +12,7 @@ from nba_gym.cli.common import answer_error
 from nba_gym.cli.completion import Completion
 from nba_gym.cli.explore import Explore
 from nba_gym.cli.folders import Export, Score
+from nba_gym.cli.off_policy import OffPolicy
 from nba_gym.cli.overview import overview
 from nba_gym.cli.policies import Evaluate, Journey, Policies
 from nba_gym.cli.records import Calibrate, Effects
@@ -29,6 +30,7 @@ COMMANDS = {
     "policies": Policies,
     "evaluate": Evaluate,
     "simulate": Simulate,
+    "off-policy": OffPolicy,
     "explore": Explore,
     "calibrate": Calibrate,
     "card": Card,

@@ -9,7 +9,7 @@ import nba_gym
 
 _CHAPTERS = {
     "Look at a world": ("scenarios", "show", "features", "schema", "card"),
-    "Let customers live": ("journey", "explore", "policies", "evaluate", "simulate"),
+    "Let customers live": ("journey", "explore", "policies", "evaluate", "simulate", "off-policy"),
     "Fit a world to your own records": ("calibrate", "effects"),
     "Decide for real customers": ("export", "serve", "key", "decisions", "score"),
 }

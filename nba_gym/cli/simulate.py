@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -49,6 +49,9 @@ class Simulate:
     """preset name or TOML file"""
     policy: str = "random"
     """one that `nba-gym policies` lists, or the folder of an exported policy"""
+    epsilon: float = 0.0
+    """share of the decisions in which one of the allowed actions is drawn instead: a log that tells
+    what other policies are worth (nba-gym off-policy)"""
     customers: int = 100_000
     """how many customers"""
     out: Path = Path("runs/simulation")
@@ -158,7 +161,13 @@ class Simulate:
             say=say,
             progress=tuning,
         )
-        return find_policy(self.policy, kit)
+        chosen = find_policy(self.policy, kit)
+        if not self.epsilon:
+            return chosen
+        from nba_gym.policies.limits import EpsilonGreedy
+
+        exploring = EpsilonGreedy(chosen.policy, self.epsilon)
+        return replace(chosen, policy=exploring, about=chosen.about | {"epsilon": self.epsilon})
 
 
 def _text(result: dict[str, Any]) -> str:

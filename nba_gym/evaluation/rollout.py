@@ -14,7 +14,12 @@ from nba_gym.customer import kernel
 from nba_gym.customer.kernel import Outcome
 from nba_gym.customer.populate import AnyPopulation, populate
 from nba_gym.errors import PolicyError
-from nba_gym.policies.asking import choose, sees_everything, show_simulator
+from nba_gym.policies.asking import (
+    choose,
+    choose_by_lot,
+    sees_everything,
+    show_simulator,
+)
 from nba_gym.policies.checks import check_customers, check_world
 from nba_gym.policies.protocol import Policy, StochasticPolicy
 from nba_gym.policies.rows import draw_actions
@@ -131,6 +136,21 @@ def decide(
     """
     out, (_, customers) = population.out, population.who()
     return choose(policy, out.observations, out.masks, customers, seed, period, generator)
+
+
+def decide_and_tell(
+    policy: Policy,
+    population: AnyPopulation,
+    seed: int,
+    period: int,
+    generator: np.random.Generator,
+) -> tuple[NDArray[np.int64], Floats | None]:
+    """The same with the propensity of what is then done, ``(n,)``, if the policy says any."""
+    if not isinstance(policy, StochasticPolicy):
+        return decide(policy, population, seed, period, generator), None
+    out, (_, customers) = population.out, population.who()
+    luck = policy_luck(seed, customers, period)
+    return choose_by_lot(policy, out.observations, out.masks, luck)
 
 
 class _Tally:
@@ -391,7 +411,8 @@ def record_journeys(
         seed: Seed of the world.
 
     Returns:
-        Birth records and events, as the firm saw them.
+        Birth records and events, as the firm saw them, and the propensities of a policy that says
+        probabilities.
     """
     scenario, numbers = load_scenario(scenario), check_customers(customers)
     check_world(seed)
@@ -405,11 +426,14 @@ def record_journeys(
     show_simulator(policy, population)
     births = birth_records(population)
     generator = np.random.default_rng([seed, int(numbers[0])])
-    events: list[Floats] = []
+    events, propensities = list[Floats](), list[Floats]()
     for t in range(scenario.horizon):
-        actions = decide(policy, population, seed, t, generator)
+        actions, likely = decide_and_tell(policy, population, seed, t, generator)
         events.append(population.step(actions, kernel.DISABLED).events.copy())
-    return EventLog(numbers, births, np.stack(events))
+        if likely is not None:
+            propensities.append(likely)
+    said = np.stack(propensities) if propensities else None
+    return EventLog(numbers, births, np.stack(events), said)
 
 
 def birth_records(population: AnyPopulation) -> Floats:

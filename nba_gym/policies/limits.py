@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nba_gym.errors import PolicyError, check_least
-from nba_gym.policies.asking import show_simulator
 from nba_gym.policies.attributes import Array, Flags, Floats, outbound_actions
 from nba_gym.policies.protocol import Policy, StochasticPolicy
 from nba_gym.policies.simple import ByLot
@@ -69,10 +68,8 @@ class _Around:
         self.policy = policy
         self.name = name
         self.observe = getattr(policy, "observe", "records")
-
-    def bind(self, population: object) -> None:
-        """Show the simulator to the policy inside, if it is privileged to see it."""
-        show_simulator(self.policy, population)
+        if hasattr(policy, "bind"):  # privileged to see the simulator, and only then is this one
+            self.bind = cast(Any, policy).bind
 
 
 class Capped(_Around):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nba_gym.files import whole_file
 from nba_gym.records.events import BIRTH_EVENTS, event_columns
-from nba_gym.records.log import range_of
+from nba_gym.records.log import PROPENSITY, range_of
 from nba_gym.scenario.schema import Scenario
 
 KINDS = (np.uint8, np.int8, np.uint16, np.uint32)
@@ -36,9 +36,10 @@ class EventPart:
         scenario: The world.
         n: Customers of the part.
         periods: Periods that they live.
+        by_lot: Whether the policy says how likely what it does is: a column more, the propensity.
     """
 
-    def __init__(self, scenario: Scenario, n: int, periods: int) -> None:
+    def __init__(self, scenario: Scenario, n: int, periods: int, *, by_lot: bool = False) -> None:
         self._births = {
             name: np.empty(n, dtype=kind_of(name, scenario))
             for name in event_columns(scenario, BIRTH_EVENTS)
@@ -47,6 +48,8 @@ class EventPart:
             name: np.empty((periods, n), dtype=kind_of(name, scenario))
             for name in event_columns(scenario)
         }
+        self.by_lot = by_lot
+        self._propensities = np.empty((periods, n)) if by_lot else None
         self._customers = np.empty(n, dtype=np.uint64)
         self._periods = periods
         self._at = slice(0, 0)
@@ -63,8 +66,16 @@ class EventPart:
         for i, column in enumerate(self._births.values()):
             column[self._at] = births[:, i]
 
-    def add(self, t: int, events: NDArray[Any]) -> None:
-        """What happened to them in a period, ``(n, n_event_columns)``."""
+    def add(self, t: int, events: NDArray[Any], propensities: NDArray[Any] | None = None) -> None:
+        """What happened to them in a period, and how likely what was done was.
+
+        Args:
+            t: The period.
+            events: Columns as ``event_columns``, ``(n, n_event_columns)``.
+            propensities: Of what the policy did, ``(n,)``, if they are kept.
+        """
+        if self._propensities is not None:
+            self._propensities[t, self._at] = propensities
         for i, column in enumerate(self._events.values()):
             column[t, self._at] = events[:, i]
 
@@ -79,5 +90,7 @@ class EventPart:
         period = np.repeat(np.arange(self._periods, dtype=np.uint16), len(self._customers))
         columns = {"customer": np.tile(self._customers, self._periods), "period": period}
         columns |= {name: column.reshape(-1) for name, column in self._events.items()}
+        if self._propensities is not None:
+            columns[PROPENSITY] = self._propensities.reshape(-1)
         with whole_file(events) as draft:
             pl.DataFrame(columns).write_parquet(draft)

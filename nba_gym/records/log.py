@@ -10,10 +10,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nba_gym.compiled import plain
-from nba_gym.errors import DataError
+from nba_gym.errors import DataError, check_least
 from nba_gym.records.events import BIRTH_EVENTS, event_columns
 from nba_gym.records.history import update_stage
 from nba_gym.scenario.schema import Scenario
+
+PROPENSITY = "propensity"
+"""Column of the probability that what was done had under the policy that acted."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,14 @@ class EventLog:
         births: Birth record of each, columns as ``event_columns(scenario, BIRTH_EVENTS)``,
             ``(n, n_birth_columns)``.
         events: Events, columns as ``event_columns(scenario)``, ``(periods, n, n_columns)``.
+        propensities: Probability that the policy which acted gave what was done, in (0, 1],
+            ``(periods, n)``; ``None`` where it did not say.
     """
 
     customers: NDArray[np.uint64]
     births: NDArray[np.float64]
     events: NDArray[np.float64]
+    propensities: NDArray[np.float64] | None = None
 
 
 def write_log(log: EventLog, scenario: Scenario, folder: str | Path) -> list[Path]:
@@ -49,35 +55,58 @@ def write_log(log: EventLog, scenario: Scenario, folder: str | Path) -> list[Pat
     events.insert_column(0, pl.Series("customer", np.tile(log.customers, periods)))
     numbers = [period for period in range(periods) for _ in range(n)]
     events.insert_column(1, pl.Series("period", numbers))
+    if log.propensities is not None:
+        events = events.with_columns(pl.Series(PROPENSITY, log.propensities.reshape(-1)))
     paths = [target / "births.parquet", target / "events.parquet"]
     births.write_parquet(paths[0])
     events.write_parquet(paths[1])
     return paths
 
 
-def read_log(folder: str | Path, scenario: Scenario) -> EventLog:
+def read_log(
+    folder: str | Path,
+    scenario: Scenario,
+    *,
+    customers: int | None = None,
+    periods: int | None = None,
+) -> EventLog:
     """Read what ``write_log`` wrote, in any order of the rows, or a bulk simulation left.
 
     The folder holds ``births.parquet`` and ``events.parquet``, or folders ``births`` and ``events``
-    with a file a part. All of it is read into memory.
+    with a file a part. What is asked for is read into memory, and nothing else.
+
+    Args:
+        folder: Where they are.
+        scenario: The world.
+        customers: Those with the lowest numbers only, so many of them; by default all.
+        periods: The first so many periods only; by default all.
 
     Raises:
         DataError: If a file or column is missing, a value is none that can have come about, or
             periods are missing.
+        PolicyError: If so many are none.
     """
+    limits = {"customers": customers, "periods": periods}
+    check_least(1, **{name: limit for name, limit in limits.items() if limit is not None})
     where = Path(folder)
-    births = _read(where, "births", event_columns(scenario, BIRTH_EVENTS), ["customer"])
-    events = _read(where, "events", event_columns(scenario), ["period", "customer"])
-    customers = births["customer"].to_numpy()
-    periods = int(events["period"].n_unique())
-    if events.height != periods * births.height:
+    births = _read(where, "births", event_columns(scenario, BIRTH_EVENTS), ["customer"], {})
+    most: dict[str, float] = {}
+    if customers is not None:
+        births = births.head(customers)
+        most["customer"] = births["customer"][-1]
+    if periods is not None:
+        most["period"] = periods - 1
+    events = _read(where, "events", event_columns(scenario), ["period", "customer"], most)
+    numbers = births["customer"].to_numpy()
+    lasts = int(events["period"].n_unique())
+    if events.height != lasts * births.height:
         raise DataError(
-            f"events.parquet: every customer must have the same {periods} periods, got "
+            f"events.parquet: every customer must have the same {lasts} periods, got "
             f"{events.height} rows for {births.height} customers"
         )
     for row, column in (
-        ("period", np.repeat(np.arange(periods), len(customers))),
-        ("customer", np.tile(customers, periods)),
+        ("period", np.repeat(np.arange(lasts), len(numbers))),
+        ("customer", np.tile(numbers, lasts)),
     ):
         wrong = np.flatnonzero(events[row].to_numpy() != column)
         if len(wrong):
@@ -87,9 +116,10 @@ def read_log(folder: str | Path, scenario: Scenario) -> EventLog:
             )
     values = events.select(event_columns(scenario)).to_numpy().astype(np.float64)
     log = EventLog(
-        customers=customers.astype(np.uint64),
+        customers=numbers.astype(np.uint64),
         births=births.select(event_columns(scenario, BIRTH_EVENTS)).to_numpy().astype(np.float64),
-        events=np.ascontiguousarray(values.reshape(periods, len(customers), -1)),
+        events=np.ascontiguousarray(values.reshape(lasts, len(numbers), -1)),
+        propensities=_propensities(events, lasts),
     )
     check_log(log, scenario)
     return log
@@ -167,13 +197,28 @@ def range_of(name: str, scenario: Scenario) -> tuple[float, float, bool]:
     return ranges.get(name.split(".", maxsplit=1)[0], (0.0, 1.0, True))
 
 
-def _read(where: Path, name: str, columns: list[str], keys: list[str]) -> pl.DataFrame:
+def _propensities(events: pl.DataFrame, periods: int) -> NDArray[np.float64] | None:
+    """The column of propensities, ``(periods, n)``, if there is one."""
+    if PROPENSITY not in events.columns:
+        return None
+    column = events[PROPENSITY]
+    if not column.dtype.is_numeric() or column.null_count():
+        raise DataError(f"events.parquet: {PROPENSITY} must hold numbers only, got others")
+    return column.to_numpy().astype(np.float64).reshape(periods, -1)
+
+
+def _read(
+    where: Path, name: str, columns: list[str], keys: list[str], most: dict[str, float]
+) -> pl.DataFrame:
     path = where / f"{name}.parquet"
     paths = [path] if path.is_file() else sorted((where / name).glob("part-*.parquet"))
     if not paths:
         raise DataError(f"event log must hold {path.name}, got none in {path.parent}")
     try:
-        frame = pl.read_parquet(paths)
+        lazy = pl.scan_parquet(paths)
+        kinds = lazy.collect_schema()
+        small = [pl.col(k) <= m for k, m in most.items() if k in kinds and kinds[k].is_numeric()]
+        frame = lazy.filter(*small).collect()
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{path.name} must be a Parquet file, got: {error}") from None
     if not frame.height:

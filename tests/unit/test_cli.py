@@ -24,6 +24,7 @@ COMMANDS = {
     "card": ["--help"],
     "effects": ["--help"],
     "simulate": ["--help"],
+    "off-policy": ["--help"],
     "export": ["--help"],
     "score": ["--help"],
     "serve": ["--help"],

@@ -16,7 +16,7 @@ import nba_gym
 from nba_gym import cli
 
 ROOT = Path(__file__).parents[2]
-ELSEWHERE = {"card", "effects", "explore", "export", "score", "key", "decisions"}
+ELSEWHERE = {"card", "effects", "explore", "export", "score", "key", "decisions", "off-policy"}
 """Cards and effects take minutes; folders and logs of decisions have tests of their own."""
 SILENT = {"completion", "serve"}
 """A script for a shell is no result, and a service answers for itself."""

@@ -12,7 +12,11 @@ from nba_gym import cli
 
 NEEDS = {"completion": ["bash"], "calibrate": ["x.csv"], "effects": ["x.csv"]}
 NEEDS |= {"export": ["wait", "retail"], "score": ["policy", "x.parquet"], "serve": ["policy"]}
-NEEDS |= {"key": ["keys.json", "me"], "decisions": ["verify", "log"]}
+NEEDS |= {
+    "off-policy": ["retail", "log"],
+    "key": ["keys.json", "me"],
+    "decisions": ["verify", "log"],
+}
 NEEDS |= {name: [] for name in ("scenarios", "schema", "policies")}
 WORLD = "retail"
 

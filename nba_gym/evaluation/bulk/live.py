@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nba_gym.customer import kernel
 from nba_gym.customer.populate import AnyPopulation, populate
-from nba_gym.evaluation.rollout import birth_records, decide
+from nba_gym.evaluation.rollout import birth_records, decide, decide_and_tell
 from nba_gym.policies.asking import sees_everything, show_simulator
 from nba_gym.policies.protocol import Policy
 from nba_gym.records.event_files import EventPart
@@ -23,11 +23,16 @@ class StoppedError(Exception):
     """Raised inside a part that is given up because the run is stopped."""
 
 
+def _decide_only(*question: Any) -> tuple[NDArray[np.int64], None]:
+    """What is decided, of which nobody wants to know how likely it was."""
+    return decide(*question), None
+
+
 class Batch:
     """Customers simulated side by side by one thread, batch after batch in the same arrays.
 
     Args:
-        policy: Chooses the actions.
+        policy: Chooses the actions; an attribute, too.
         scenario: The world.
         seed: Seed of the world.
         periods: Periods to live.
@@ -47,7 +52,7 @@ class Batch:
         stop: threading.Event,
         lived: Callable[[int], None],
     ) -> None:
-        self._policy = policy
+        self.policy = policy
         self._scenario = scenario
         self._seed = seed
         self._periods = periods
@@ -75,27 +80,28 @@ class Batch:
         alive[1] = population.read("alive")[:, 0]
         if events is not None:
             events.begin(customers, birth_records(population))
+        ask = decide_and_tell if events is not None and events.by_lot else _decide_only
         for t in range(self._periods):
             if self._stop.is_set():
                 raise StoppedError
             alive[0] = alive[1]
-            actions = decide(self._policy, population, self._seed, t, generator)
+            actions, likely = ask(self.policy, population, self._seed, t, generator)
             out = population.step(actions, kernel.DISABLED)
             alive[1] = population.read("alive")[:, 0]
             counter.add(t, out.events, out.ledger, out.rewards, alive)
             if events is not None:
-                events.add(t, out.events)
+                events.add(t, out.events, likely)
             self._lived(len(customers))
         counter.close()
 
     def _begin(self, customers: NDArray[np.uint64]) -> AnyPopulation:
         n = len(customers)
         if self._population is None or self._population.n != n:
-            hidden = sees_everything(self._policy)
+            hidden = sees_everything(self.policy)
             self._population = populate(
                 self._scenario, n, hidden=hidden, record=True, threads=self._threads
             )
         newborn: NDArray[Any] = np.ones(n, dtype=np.bool_)
         self._population.begin(newborn, np.full(n, self._seed, dtype=np.uint64), customers)
-        show_simulator(self._policy, self._population)
+        show_simulator(self.policy, self._population)
         return self._population

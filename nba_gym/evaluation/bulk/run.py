@@ -25,7 +25,7 @@ from nba_gym.evaluation.bulk.totals import Totals
 from nba_gym.evaluation.cluster import Cluster
 from nba_gym.files import whole_file
 from nba_gym.policies.checks import check_policy, check_world
-from nba_gym.policies.protocol import Policy
+from nba_gym.policies.protocol import Policy, StochasticPolicy
 from nba_gym.records.event_files import EventPart
 from nba_gym.records.sums import Sums
 from nba_gym.scenario.load import load_scenario, scenario_hash
@@ -270,7 +270,10 @@ def _live(
 ) -> tuple[Sums, EventPart | None]:
     """What the customers of a part come to, and what happened to them if that is to be kept."""
     numbers, sums = bulk.numbers(part), Sums.nobody(scenario, periods)
-    events = EventPart(scenario, len(numbers), periods) if bulk.events else None
+    events = None
+    if bulk.events:
+        by_lot = isinstance(batch.policy, StochasticPolicy)
+        events = EventPart(scenario, len(numbers), periods, by_lot=by_lot)
     for at in range(0, len(numbers), bulk.side_by_side):
         batch.live(numbers[at : at + bulk.side_by_side], sums, events)
     return sums, events

@@ -19,7 +19,7 @@ from nba_gym.files import whole_file
 from nba_gym.records.sums import Sums
 from nba_gym.scenario.schema import Scenario
 
-FORMAT = "nba_gym simulation 1"
+FORMAT = "nba_gym simulation 2"
 CARD = "simulation.json"
 
 
