@@ -60,6 +60,12 @@ class Recipe:
         """The algorithm and its settings as plain values."""
         return {"algorithm": self.algorithm, **asdict(self)}
 
+    @property
+    def of_update(self) -> int:
+        """Transitions between two updates."""
+        plain = self.as_dict()
+        return self.customers * plain.get("rollout_periods", plain.get("train_periods", 1))
+
 
 @dataclass(frozen=True, kw_only=True)
 class FromRollouts:

@@ -182,6 +182,8 @@ class Arguments:
     """least time between two checkpoints"""
     fresh: bool = False
     """begin anew, where the folder holds the checkpoint of a training that was stopped"""
+    watch_every: int | None = None
+    """updates between two points of the learning curve, instead of the recipe's"""
     patience: int = 0
     """stop early after so many points of the curve that are no better than the best; 0 never"""
     practice: Path | None = None
@@ -199,6 +201,7 @@ def main(arguments: Arguments) -> None:
     recipe = load_recipe(scenario.name, arguments.recipe).with_changes(steps=arguments.steps)
     check_teacher(scenario, recipe, arguments.recipe, everything=arguments.everything)
     check_least(0, seed=arguments.seed)
+    recipe = recipe.with_changes(watch_every=arguments.watch_every)
     check_least(1, threads=arguments.threads)
     taught_by: Tree | None = None
     if arguments.practice is not None:
@@ -332,7 +335,7 @@ def _folder_name(arguments: Arguments, scenario: Scenario) -> str:
     usual = Arguments()
     others = {
         key: str(value)
-        for key in ("scenario", "set", "steps", "practice")
+        for key in ("scenario", "set", "steps", "watch_every", "practice")
         if (value := getattr(arguments, key)) != getattr(usual, key)
         and (key != "scenario" or value != scenario.name)
     }

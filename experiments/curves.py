@@ -38,6 +38,8 @@ from nba_gym.scenario import Scenario, scenario_hash
 from nba_gym.statistics import mean_interval
 from nba_gym.truth import MyopicOracle
 
+LOOKS = 20
+"""Points of a curve, about; a recipe alone looks as seldom as its choice of a policy allows."""
 WATCHED = 4_000
 """Customers behind the curves: as many as ``agents.train`` watches."""
 
@@ -95,7 +97,7 @@ def plan(arguments: Arguments, world: str, scenario: Scenario) -> list[Training]
         PolicyError: If there is no such recipe, or none at all, or one twice.
     """
     found = [
-        Training(world, recipe, seed, arguments.steps)
+        Training(world, recipe, seed, arguments.steps, looks=LOOKS)
         for seed in range(arguments.seeds)
         for recipe in arguments.recipes
     ]

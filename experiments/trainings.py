@@ -34,6 +34,7 @@ class Training:
         seed: Seed of training.
         steps: Transitions to learn from, instead of the recipe's.
         threads: Threads of torch.
+        looks: Points of the learning curve, about; by default as the recipe says.
     """
 
     world: str
@@ -41,6 +42,7 @@ class Training:
     seed: int
     steps: int | None = None
     threads: int = 1
+    looks: int | None = None
 
     @property
     def kind(self) -> str:
@@ -58,7 +60,11 @@ class Training:
         Raises:
             PolicyError: If there is none.
         """
-        return load_recipe(scenario.name, self.recipe).with_changes(steps=self.steps)
+        recipe = load_recipe(scenario.name, self.recipe).with_changes(steps=self.steps)
+        if self.looks is None:
+            return recipe
+        every = recipe.steps // recipe.of_update // self.looks
+        return recipe.with_changes(watch_every=max(1, every))
 
     def needs(self, ground: Ground) -> dict[str, Any]:
         """Everything that its outcome depends on; practice only if it is imitated."""
@@ -68,12 +74,14 @@ class Training:
             return ground.needs | own
         return {key: ground.needs[key] for key in _ALWAYS} | own
 
-    def command(self, out: Path, practice: Path, *, resume: bool) -> list[str]:
+    def command(self, out: Path, ground: Ground, *, resume: bool) -> list[str]:
         """The command that trains."""
         command = [sys.executable, "-m", "agents.train", self.world, "--recipe", self.recipe]
         command += ["--seed", str(self.seed), "--threads", str(self.threads), "--out", str(out)]
-        command += ["--practice", str(practice), "--no-export"]
+        command += ["--practice", str(ground.file), "--no-export"]
         command += [] if self.steps is None else ["--steps", str(self.steps)]
+        if self.looks is not None:
+            command += ["--watch-every", str(self.load(ground.scenario).watch_every)]
         return [*command, "--resume" if resume else "--fresh"]
 
 
@@ -100,7 +108,7 @@ def train(training: Training, ground: Ground, processes: Processes, *, timed: bo
         place.mkdir(exist_ok=True)
         # one OpenMP thread for each of torch's, however many cores others are busy on
         threads = {"OMP_NUM_THREADS": str(training.threads)}
-        command = training.command(place, ground.file, resume=not timed)
+        command = training.command(place, ground, resume=not timed)
         seconds = processes.run(command, place / "said.txt", threads)
         for name in _KEPT:
             shutil.copy(place / name, folder / name)

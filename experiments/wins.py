@@ -150,7 +150,7 @@ def _warm_up(training: Training, ground: Ground) -> None:
     """A training of one rollout, so that no timed process compiles anything."""
 
     def make(folder: Path) -> None:
-        command = training.command(folder / "out", ground.file, resume=False)
+        command = training.command(folder / "out", ground, resume=False)
         Processes().run(command, folder / "said.txt", {})
         shutil.rmtree(folder / "out")
 

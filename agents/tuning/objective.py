@@ -52,18 +52,12 @@ class Budget:
     def changed(self, recipe: Recipe, settings: dict[str, Any]) -> Recipe:
         """A recipe with settings changed: as long, and looked at as often, as without them."""
         new = recipe.with_changes(**settings)
-        every = max(1, round(recipe.watch_every * _update(recipe) / _update(new)))
+        every = max(1, round(recipe.watch_every * recipe.of_update / new.of_update))
         return self.recipe(new.with_changes(watch_every=every))
 
     def share(self, steps: int, seconds: float) -> float:
         """How much of it is used."""
         return steps / self.steps if self.seconds is None else seconds / self.seconds
-
-
-def _update(recipe: Recipe) -> int:
-    """Transitions between two updates."""
-    plain = recipe.as_dict()
-    return recipe.customers * plain.get("rollout_periods", plain.get("train_periods", 1))
 
 
 def in_all(recipe: Recipe) -> int:

@@ -84,9 +84,10 @@ def test_another_world_or_length_goes_to_another_folder():
         name(set=("leaving.by_loyalty=2.0",)),
         name(set=("leaving.by_loyalty=3.0",)),
         name(steps=1_000),
+        name(watch_every=7),
         name(practice=Path("practice.json")),
     ]
-    assert len({usual, *others}) == 5
+    assert len({usual, *others}) == 6
     assert all(other.startswith(usual + "-") for other in others)
     assert name(steps=1_000) == others[2]
 

@@ -14,12 +14,14 @@ import pytest
 pytest.importorskip("sb3_contrib")
 pytest.importorskip("matplotlib")
 
+from agents.recipe import recipe_names
 from experiments import curves, steps
-from experiments.curves import Arguments, main
+from experiments.curves import LOOKS, Arguments, main, plan
 from experiments.curves_figure import over_seeds
 from experiments.curves_page import FOLDER, PAGE, drawings, page, read_records, row, write_pages
 from experiments.processes import Processes
 from nba_gym.errors import PolicyError
+from nba_gym.scenario import load_scenario
 from tests.experiments.small import EFFORT, run_here, small_recipe
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -154,6 +156,17 @@ def test_a_figure_names_its_levels_units_and_recipes(tmp_path):
     assert numbers == record("tea_shop")
 
 
+@pytest.mark.parametrize("recipe", recipe_names())
+def test_curves_have_enough_points_whatever_the_recipe_and_its_length(recipe):
+    scenario = load_scenario("retail")
+    for length in (2_000_000, None):
+        [training] = plan(Arguments(recipes=(recipe,), seeds=1, steps=length), "retail", scenario)
+        made = training.load(scenario)
+        looks = made.steps / (made.watch_every * made.of_update)
+        assert looks >= LOOKS or made.watch_every == 1
+        assert 15 <= looks <= 2 * LOOKS
+
+
 @pytest.mark.slow
 def test_curves_go_on_where_they_were_interrupted_and_are_those_of_the_trainings(
     tmp_path, monkeypatch, capsys
@@ -175,6 +188,7 @@ def test_curves_go_on_where_they_were_interrupted_and_are_those_of_the_trainings
     main(arguments)
     assert len(told) == 4  # none is trained twice
     assert all("--resume" in command for command in told)
+    assert all(command[command.index("--watch-every") + 1] == "1" for command in told)
     [found] = read_records(tmp_path / "docs")
     for kind, one in found["recipes"].items():
         assert [each["seed"] for each in one["trainings"]] == [0, 1]
