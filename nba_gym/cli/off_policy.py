@@ -80,6 +80,8 @@ class OffPolicy:
         check_least(0, truth=self.truth)
         if len(set(self.policies)) < len(self.policies) or not self.policies:
             raise PolicyError(f"policies must be some, and differ, got {self.policies}")
+        if self.out is not None and any(p.is_file() for p in (self.out, *self.out.parents)):
+            raise PolicyError(f"out must be a folder, got {str(self.out)!r}, a file or in one")
         _check_same_world(Path(self.log), scenario)
         limits = {"customers": self.customers, "periods": self.periods}
         journeys = logged_journeys(read_log(self.log, scenario, **limits), scenario)

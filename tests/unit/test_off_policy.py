@@ -433,6 +433,11 @@ def test_the_command_warns_of_few_customers_and_of_what_was_never_tried(
         (("control", "{log}", "--policies", "wait", "--folds", "1"), "folds must be at least 2"),
         (("control", "{log}", "--policies", "wait", "--truth", "-1"), "truth must be at least 0"),
         (("control", "{log}", "--policies", "wait", "--customers", "0"), "customers must be at"),
+        (
+            ("control", "{log}", "--policies", "wait", "--out", "{log}/summary.json"),
+            "out must be a",
+        ),
+        (("control", "{log}", "--out", "{log}/summary.json/deep"), "out must be a folder"),
     ],
 )
 def test_mistakes_are_told_in_one_line(arguments, words, tmp_path, monkeypatch, capsys):
