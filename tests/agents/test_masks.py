@@ -119,7 +119,8 @@ def test_what_qrdqn_hopes_for_is_allowed():
 
 
 def test_with_everything_allowed_dqn_learns_as_that_of_stable_baselines_does():
-    ours = built("dqn", double=False).model
+    plain = {"double": False, "dueling": False, "network": (64, 64)}
+    ours = built("dqn", **plain).model
     theirs = DQN("MlpPolicy", ours.env, policy_kwargs={"net_arch": [64, 64]}, seed=3, device="cpu")
     write_module(theirs.policy, read_module(ours.policy))
     theirs.set_logger(Logger(None, []))
