@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nba_gym.errors import DataError, nearest
+from nba_gym.records.log import PROPENSITY
 from nba_gym.serving.engine import Engine
 from nba_gym.serving.events import MOST_PERIODS, Records
 
@@ -134,7 +135,7 @@ class TracedCustomers:
         for name in self.records.birth_columns:
             if name not in births.columns:
                 raise DataError(f"{births.name} must have the column {name!r}, got none")
-        _check_known(events, [*self.records.columns, "customer", "period"])
+        _check_known(events, [*self.records.columns, PROPENSITY, "customer", "period"])
         for name in ("customer", "period"):
             if name not in events.columns:
                 raise DataError(f"{events.name} must have the column {name!r}, got none")
