@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,20 +11,22 @@ from typing import Any, cast
 import numpy as np
 import torch
 from sb3_contrib import RecurrentPPO
+from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from agents.lean import LeanPPO
+from agents.masked import MaskedLstmPolicy, MaskedMlpPolicy
 from agents.networks import TwoSidedPolicy
 from agents.recipe import (
     A2CRecipe,
     DQNRecipe,
     MaskablePPORecipe,
+    PPORecipe,
     QRDQNRecipe,
     Recipe,
     RecurrentPPORecipe,
 )
-from agents.recurrent import MaskedLstmPolicy
 from agents.rewards import Earn, Reward
 from agents.values import DuelingPolicy, MaskedDQN, MaskedQRDQN, MaskedReplayBuffer
 from agents.worlds import FiniteJourneys, ShowHistory, ShowMasks
@@ -170,12 +173,21 @@ def _a2c(at: Workplace) -> Any:
     )
 
 
+def _two_sides(recipe: PPORecipe | RecurrentPPORecipe) -> dict[str, Any]:
+    """The networks of actor and critic, as Stable-Baselines3 is told."""
+    return {"net_arch": {"pi": list(recipe.network), "vf": list(recipe.critic)}}
+
+
+def _ppo(at: Workplace) -> Any:
+    own: dict[str, Any] = _clipped(at) | {"policy_kwargs": _two_sides(at.recipe)}
+    with warnings.catch_warnings():  # a last minibatch that is smaller does no harm
+        warnings.filterwarnings("ignore", "You have specified a mini-batch size", UserWarning)
+        return PPO(MaskedMlpPolicy, ShowMasks(at.envs), **own)
+
+
 def _recurrent_ppo(at: Workplace) -> Any:
     recipe = cast(RecurrentPPORecipe, at.recipe)
-    network = {
-        "net_arch": {"pi": list(recipe.network), "vf": list(recipe.critic)},
-        "lstm_hidden_size": recipe.memory,
-    }
+    network = _two_sides(recipe) | {"lstm_hidden_size": recipe.memory}
     return RecurrentPPO(MaskedLstmPolicy, ShowMasks(at.envs), policy_kwargs=network, **_clipped(at))
 
 
@@ -220,6 +232,7 @@ def _qrdqn(at: Workplace) -> Any:
 
 BUILDERS: dict[str, Callable[[Workplace], Any]] = {
     "maskable_ppo": _maskable_ppo,
+    "ppo": _ppo,
     "a2c": _a2c,
     "recurrent_ppo": _recurrent_ppo,
     "dqn": _dqn,

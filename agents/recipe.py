@@ -79,6 +79,15 @@ class FromRollouts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Clipped(FromRollouts):
+    """What learners are told besides that clip how far an update changes the policy."""
+
+    batch_size: int = _in(1)
+    epochs: int = _in(1)
+    clip_range: float = _in(0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lean(FromRollouts):
     """What learners of the lean loop are told besides."""
 
@@ -102,13 +111,10 @@ class FromReplay:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskablePPORecipe(Lean, Recipe):
+class MaskablePPORecipe(Clipped, Lean, Recipe):
     """Settings of MaskablePPO on the native batch."""
 
     algorithm = "maskable_ppo"
-    batch_size: int = _in(1)
-    epochs: int = _in(1)
-    clip_range: float = _in(0)
     imitate: float = _in(0)  # pyright: ignore[reportIncompatibleVariableOverride]
     doubt: float = _in(0, below=1)  # pyright: ignore[reportIncompatibleVariableOverride]
     critic_alone: float = _in(0)  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -123,13 +129,17 @@ class A2CRecipe(Lean, Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecurrentPPORecipe(FromRollouts, Recipe):
+class PPORecipe(Clipped, Recipe):
+    """Settings of the PPO of Stable-Baselines3, as it is, with masks."""
+
+    algorithm = "ppo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrentPPORecipe(Clipped, Recipe):
     """Settings of RecurrentPPO with masks."""
 
     algorithm = "recurrent_ppo"
-    batch_size: int = _in(1)
-    epochs: int = _in(1)
-    clip_range: float = _in(0)
     memory: int = _in(1)
 
 
@@ -152,7 +162,14 @@ class QRDQNRecipe(FromReplay, Recipe):
 
 RECIPES: dict[str, type[Recipe]] = {
     kind.algorithm: kind
-    for kind in (MaskablePPORecipe, A2CRecipe, RecurrentPPORecipe, DQNRecipe, QRDQNRecipe)
+    for kind in (
+        MaskablePPORecipe,
+        PPORecipe,
+        A2CRecipe,
+        RecurrentPPORecipe,
+        DQNRecipe,
+        QRDQNRecipe,
+    )
 }
 """What each algorithm is told."""
 

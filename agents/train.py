@@ -166,7 +166,7 @@ class Arguments:
     steps: int | None = None
     """transitions to learn from, instead of the recipe's"""
     recipe: str = "maskable_ppo"
-    """settings: a file in agents/recipes, e.g. maskable_ppo_from_scratch, a2c, dqn, qrdqn,
+    """settings: a file in agents/recipes, e.g. maskable_ppo_from_scratch, ppo, a2c, dqn, qrdqn,
     recurrent_ppo, maskable_ppo_history (none of these needs a teacher), or a TOML file"""
     set: tuple[str, ...] = ()
     """changes to the scenario, e.g. leaving.by_loyalty=2.0"""

@@ -22,7 +22,7 @@ import tyro
 from agents.recipe import recipe_names
 from agents.train import run_main
 from experiments.console import say, timed
-from experiments.curves_page import write_pages
+from experiments.curves_page import beside, check_alike, read_record, write_pages
 from experiments.ground import Ground, load_worlds, worlds_with_customers
 from experiments.pages import short
 from experiments.processes import Processes, side_by_side
@@ -66,6 +66,8 @@ class Arguments:
     """what practice is given to learn from and to be tuned with"""
     docs: Path = Path("docs")
     """folder of learning_curves.md, and of curves/ with numbers and figures"""
+    add: bool = False
+    """keep the curves of other recipes that are there already, if they were made alike"""
     fresh: bool = False
     """begin anew: use nothing that an earlier run has finished"""
 
@@ -110,7 +112,10 @@ def plan(arguments: Arguments, world: str, scenario: Scenario) -> list[Training]
 
 def curves(arguments: Arguments, ground: Ground, trainings: Sequence[Training]) -> dict[str, Any]:
     """All numbers of one scenario, as they are kept beside its figure."""
-    _ = ground.settings  # tuned before the first training, which may imitate
+    about = _about(arguments, ground)  # practice is tuned now, which trainings may imitate
+    before = read_record(arguments.docs, about["scenario"]) if arguments.add else None
+    if before is not None:
+        check_alike(before, about)
     processes = Processes()
     tasks = [partial(train, one, ground, processes, timed=False) for one in trainings]
     with timed(f"{len(tasks)} trainings"):
@@ -121,8 +126,8 @@ def curves(arguments: Arguments, ground: Ground, trainings: Sequence[Training]) 
         recipe = training.load(ground.scenario).as_dict()
         kind = found.setdefault(training.kind, {"recipe": recipe, "trainings": []})
         kind["trainings"].append(_outcome(training, folder, ground, practice))
-    levels = _levels(ground, arguments.customers)
-    return _about(arguments, ground) | {"levels": levels, "recipes": found}
+    record = about | {"levels": _levels(ground, arguments.customers), "recipes": found}
+    return record if before is None else beside(record, before)
 
 
 def _outcome(training: Training, folder: Path, ground: Ground, practice: Values) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from experiments.curves_figure import curves_figure
 from experiments.pages import as_json, in_percent, signed, write_text
 from experiments.steps import PRACTICE
+from nba_gym.errors import PolicyError
 from nba_gym.evaluation.card.page import table
 from nba_gym.evaluation.report.figure import readable
 from nba_gym.evaluation.report.sheet import figure_sheet
@@ -64,6 +65,36 @@ def drawings(record: Record) -> dict[str, str]:
 def read_records(docs: Path) -> list[Record]:
     """The numbers of all scenarios, by name."""
     return [json.loads(path.read_text()) for path in sorted((docs / FOLDER).glob("*.json"))]
+
+
+def read_record(docs: Path, scenario: str) -> Record | None:
+    """The numbers of one scenario, if there are any."""
+    path = docs / FOLDER / f"{scenario}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def check_alike(before: Record, about: Record) -> None:
+    """Refuse curves that cannot be put beside those that are there.
+
+    Args:
+        before: What is there.
+        about: What the new curves are made with: all of their record but levels and recipes.
+
+    Raises:
+        PolicyError: If something but the code differs that curves depend on.
+    """
+    for key in set(about) - {"source"}:
+        had, has = (json.loads(as_json(one)).get(key) for one in (before, about))
+        if had != has:
+            where = f"{FOLDER}/{about['scenario']}.json"
+            raise PolicyError(f"{key} must be {had}, as {where} has it, to add to it, got {has}")
+
+
+def beside(record: Record, before: Record) -> dict[str, Any]:
+    """Numbers that are there, and those of other recipes; which code each was made with stays."""
+    source = record["source"]
+    added = {kind: {**one, "source": source} for kind, one in record["recipes"].items()}
+    return {**before, "recipes": {**before["recipes"], **added}}
 
 
 def page(records: Sequence[Record]) -> str:

@@ -94,6 +94,7 @@ SPACES: Mapping[str, Space] = {
         "siblings": _SIBLINGS,
         "history": Choice((2, 3, 4, 6, 8)),
     },
+    "ppo": {**_ON_POLICY, **_PPO},
     "a2c": {**_ON_POLICY, "rollout_periods": Choice((4, 8, 13, 26)), "siblings": _SIBLINGS},
     "recurrent_ppo": {
         **_ON_POLICY,

@@ -43,7 +43,7 @@ SMALL = {
 }
 LONGER = {"maskable_ppo": 10, "a2c": 10, "maskable_ppo_history": 20, "recurrent_ppo": 4}
 """How much longer those are trained that learn faster, so that they are killed at work as well."""
-NAMES = ("maskable_ppo", "dqn", "recurrent_ppo", "a2c", "qrdqn", "maskable_ppo_history")
+NAMES = ("maskable_ppo", "dqn", "recurrent_ppo", "a2c", "qrdqn", "maskable_ppo_history", "ppo")
 
 
 def small(name: str) -> Recipe:

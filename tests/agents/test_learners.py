@@ -132,7 +132,7 @@ def test_to_look_at_a_policy_draws_no_random_numbers():
 
 
 def test_a_privileged_twin_of_every_algorithm_sees_the_hidden_half():
-    for name in ("a2c", "dqn", "qrdqn", "recurrent_ppo", "maskable_ppo_history"):
+    for name in ("ppo", "a2c", "dqn", "qrdqn", "recurrent_ppo", "maskable_ppo_history"):
         learner = build(SCENARIO, small(name), seed=0, observe="everything")
         policy = policy_of(learner.model, observe="everything")
         assert policy.n_features == len(learner.raw.env.features) > N_RECORDS

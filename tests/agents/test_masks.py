@@ -174,20 +174,28 @@ def test_the_replay_buffer_keeps_the_masks_after_each_step():
         assert np.array_equal(at[row.tobytes()], mask)
 
 
-def test_a_recurrent_network_never_sees_the_mask_and_always_minds_it():
-    learner = built("recurrent_ppo")
+@pytest.mark.parametrize("name", ["ppo", "recurrent_ppo"])
+def test_a_network_that_is_shown_the_mask_never_uses_it_and_always_minds_it(name):
+    learner = built(name)
     policy, n = learner.model.policy, SCENARIO.n_actions
     shown = torch.as_tensor(learner.model._last_obs)
     assert shown.shape[1] == N_RECORDS + n
     assert np.array_equal(shown[:, -n:].numpy() > 0, masks_of(learner.raw))
-    assert policy.lstm_actor.input_size == policy.lstm_critic.input_size == N_RECORDS
-    memory, starts = learner.model._last_lstm_states, torch.ones(len(shown))
+    memory: tuple = ()
+    if name == "recurrent_ppo":
+        assert policy.lstm_actor.input_size == policy.lstm_critic.input_size == N_RECORDS
+        memory = (learner.model._last_lstm_states, torch.ones(len(shown)))
+    else:
+        sides = policy.mlp_extractor.policy_net, policy.mlp_extractor.value_net
+        assert [side[0].in_features for side in sides] == [N_RECORDS, N_RECORDS]
     with torch.no_grad():
-        chances = policy.get_distribution(shown, memory.pi, starts)[0].distribution.probs
+        actor = (memory[0].pi, memory[1]) if memory else ()
+        found = policy.get_distribution(shown, *actor)
+        chances = (found[0] if memory else found).distribution.probs
         assert torch.equal(chances > 0, shown[:, -n:] > 0)
-        actions, values, chance, _ = policy(shown, memory, starts)
-        again = policy.evaluate_actions(shown, actions, memory, starts)
+        actions, values, chance, *_ = policy(shown, *memory)
+        again = policy.evaluate_actions(shown, actions, *memory)
         np.testing.assert_allclose(again[1].numpy(), chance.numpy(), rtol=1e-5)
         unmasked = shown.clone()
         unmasked[:, -n:] = 1.0
-        assert torch.equal(policy(unmasked, memory, starts)[1], values)
+        assert torch.equal(policy(unmasked, *memory)[1], values)

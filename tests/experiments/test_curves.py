@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from experiments.curves import LOOKS, Arguments, main, plan
 from experiments.curves_figure import over_seeds
 from experiments.curves_page import FOLDER, PAGE, drawings, page, read_records, row, write_pages
 from experiments.processes import Processes
+from experiments.stages import what_runs
 from nba_gym.errors import PolicyError
 from nba_gym.scenario import load_scenario
 from tests.experiments.small import EFFORT, run_here, small_recipe
@@ -173,6 +175,7 @@ def test_curves_go_on_where_they_were_interrupted_and_are_those_of_the_trainings
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(curves, "WATCHED", 40)
+    tune = steps.tune_practice
     recipes = tuple(small_recipe(tmp_path, name) for name in ("a2c", "maskable_ppo"))
     arguments = Arguments(
         worlds=("control",), recipes=recipes, seeds=2, customers=60, workers=1, practice=EFFORT
@@ -199,6 +202,16 @@ def test_curves_go_on_where_they_were_interrupted_and_are_those_of_the_trainings
             assert each["value"] == pytest.approx([point["value"] for point in points], rel=1e-6)
             level = found["levels"]["greedy practice"]["held_out"][0]
             assert each["held_out"][0] - each["gain"][0] == pytest.approx(level, rel=1e-5)
+    check_pages(tmp_path / "docs")
+    monkeypatch.setattr(steps, "tune_practice", tune)
+    monkeypatch.setattr(curves, "what_runs", lambda: {**what_runs(), "source": "other code"})
+    added = replace(arguments, recipes=(small_recipe(tmp_path, "ppo"),), add=True)
+    with pytest.raises(PolicyError, match=r"^seeds must be 2, as curves/control.json has it, to"):
+        main(replace(added, seeds=1))
+    main(added)
+    [both] = read_records(tmp_path / "docs")
+    assert both["recipes"].pop("ppo")["source"] == "other code"
+    assert both == found
     check_pages(tmp_path / "docs")
 
 

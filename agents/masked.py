@@ -1,4 +1,4 @@
-"""RecurrentPPO with masks: the mask comes with the observation and never reaches the network."""
+"""PPO and RecurrentPPO with masks, which come with the observation; no network sees them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from gymnasium import spaces
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.distributions import Distribution
+from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
 FORBIDDEN = -1e8
@@ -31,18 +32,18 @@ class _Unmasked(BaseFeaturesExtractor):
         return observations[:, : self.features_dim]
 
 
-class MaskedLstmPolicy(RecurrentActorCriticPolicy):
-    """An actor and a critic with a memory each (LSTM); forbidden actions get no probability.
+class _Masked(ActorCriticPolicy):
+    """An actor whose forbidden actions get no probability.
 
     The very same masks are there when an action is drawn and when the network learns from it,
     because they travel with the observation (see ``ShowMasks``) through the rollout buffer, which
-    cuts and pads journeys.
+    shuffles decisions, or cuts and pads journeys.
 
     Args:
         observation_space: Features, then the mask.
         action_space: The actions.
-        *args: As for ``RecurrentActorCriticPolicy``.
-        **kwargs: As for ``RecurrentActorCriticPolicy``.
+        *args: As for the policy without masks.
+        **kwargs: As for the policy without masks.
     """
 
     def __init__(
@@ -64,3 +65,11 @@ class MaskedLstmPolicy(RecurrentActorCriticPolicy):
         logits = self.action_net(latent_pi)
         masked = torch.where(extractor.masks, logits, FORBIDDEN)
         return self.action_dist.proba_distribution(masked)  # pyright: ignore[reportCallIssue]
+
+
+class MaskedMlpPolicy(_Masked):
+    """An actor and a critic of hidden layers each, as those of Stable-Baselines3, with masks."""
+
+
+class MaskedLstmPolicy(_Masked, RecurrentActorCriticPolicy):
+    """An actor and a critic with a memory each (LSTM), with masks."""
