@@ -2,7 +2,9 @@
 
 For each scenario greedy practice is tuned once; each recipe is trained with several seeds, every
 training in a process of its own; and each trained agent is compared with practice on held-out
-customers. Everything is kept once finished, so Ctrl-C and the same command go on where it was.
+customers. Worlds given as tables have no practice: there agents are compared with what earns most
+at once, and recipes that imitate practice are left out. Everything is kept once finished, so Ctrl-C
+and the same command go on where it was.
 The pages under ``docs/`` are written from the numbers beside the figures, and from nothing else.
 """
 
@@ -19,24 +21,25 @@ from typing import Annotated, Any
 
 import tyro
 
-from agents.recipe import recipe_names
+from agents.recipe import load_recipe, recipe_names
 from agents.train import run_main
 from experiments.console import say, timed
 from experiments.curves_page import beside, check_alike, read_record, write_pages
-from experiments.ground import Ground, load_worlds, worlds_with_customers
+from experiments.ground import Ground, load_worlds
 from experiments.pages import short
 from experiments.processes import Processes, side_by_side
 from experiments.stages import Stages, what_runs
-from experiments.steps import ORACLE, PRACTICE, run_folder
-from experiments.trainings import Training, Values, judge, practice_values, train
+from experiments.steps import OPTIMAL, ORACLE, PRACTICE, run_folder
+from experiments.trainings import Training, Values, judge, rival_values, train
 from nba_gym.effort import Effort
 from nba_gym.errors import PolicyError, check_least
 from nba_gym.evaluation import rollout
 from nba_gym.evaluation.split import SPLIT
 from nba_gym.policies import NoContact, Policy
 from nba_gym.scenario import Scenario, scenario_hash
+from nba_gym.scenario.load import preset_names
 from nba_gym.statistics import mean_interval
-from nba_gym.truth import MyopicOracle
+from nba_gym.truth import MyopicOracle, OptimalPolicy
 
 LOOKS = 20
 """Points of a curve, about; a recipe alone looks as seldom as its choice of a policy allows."""
@@ -50,7 +53,7 @@ class Arguments:
 
     name: str = "curves"
     """what is under way or finished is kept in runs/<name>/"""
-    worlds: tuple[str, ...] = worlds_with_customers()
+    worlds: tuple[str, ...] = tuple(preset_names())
     """scenarios: preset names or TOML files"""
     recipes: tuple[str, ...] = tuple(recipe_names())
     """recipes: files in agents/recipes, or TOML files"""
@@ -77,7 +80,7 @@ def main(arguments: Arguments) -> None:
     check_least(1, seeds=arguments.seeds, workers=arguments.workers)
     check_least(2, customers=arguments.customers)
     out, sources = run_folder(arguments.name), what_runs()
-    worlds = load_worlds(arguments.worlds)
+    worlds = load_worlds(arguments.worlds, tables=True)
     plans = {world: plan(arguments, world, scenario) for world, scenario in worlds.items()}
     try:
         for world, scenario in worlds.items():
@@ -98,10 +101,12 @@ def plan(arguments: Arguments, world: str, scenario: Scenario) -> list[Training]
     Raises:
         PolicyError: If there is no such recipe, or none at all, or one twice.
     """
+    tables = scenario.tabular is not None
     found = [
         Training(world, recipe, seed, arguments.steps, looks=LOOKS)
         for seed in range(arguments.seeds)
         for recipe in arguments.recipes
+        if not (tables and load_recipe(scenario.name, recipe).imitate > 0.0)
     ]
     for training in found:
         training.load(scenario)
@@ -120,20 +125,20 @@ def curves(arguments: Arguments, ground: Ground, trainings: Sequence[Training]) 
     tasks = [partial(train, one, ground, processes, timed=False) for one in trainings]
     with timed(f"{len(tasks)} trainings"):
         folders = side_by_side(tasks, arguments.workers, processes)
-    practice = practice_values(ground, arguments.customers)
+    rival = rival_values(ground, arguments.customers)
     found: dict[str, Any] = {}
     for training, folder in zip(trainings, folders, strict=True):
         recipe = training.load(ground.scenario).as_dict()
         kind = found.setdefault(training.kind, {"recipe": recipe, "trainings": []})
-        kind["trainings"].append(_outcome(training, folder, ground, practice))
+        kind["trainings"].append(_outcome(training, folder, ground, rival))
     record = about | {"levels": _levels(ground, arguments.customers), "recipes": found}
     return record if before is None else beside(record, before)
 
 
-def _outcome(training: Training, folder: Path, ground: Ground, practice: Values) -> dict[str, Any]:
+def _outcome(training: Training, folder: Path, ground: Ground, rival: Values) -> dict[str, Any]:
     """One finished training: its curve, and what it came to."""
     points = json.loads((folder / "learning_curve.json").read_text())
-    verdict = judge(training, folder, ground, practice)
+    verdict = judge(training, folder, ground, rival)
     return {
         "seed": training.seed,
         "steps": [point["steps"] for point in points],
@@ -151,11 +156,9 @@ def _levels(ground: Ground, customers: int) -> dict[str, Any]:
     """What others earn of the watched and of the held-out customers, with 95 % intervals, kept."""
 
     def make(folder: Path) -> None:
-        policies: dict[str, Policy] = {
-            PRACTICE: ground.practice(),
-            ORACLE: MyopicOracle(),
-            "no contact": NoContact(),
-        }
+        policies: dict[str, Policy] = {ORACLE: MyopicOracle(), "no contact": NoContact()}
+        own = {OPTIMAL: OptimalPolicy()} if ground.is_tables else {PRACTICE: ground.practice()}
+        policies = {**own, **policies}
         groups = {"watched": SPLIT.watching(WATCHED), "held_out": SPLIT.reporting(customers)}
         found = {
             name: {
@@ -178,6 +181,8 @@ def _levels(ground: Ground, customers: int) -> dict[str, Any]:
 def _about(arguments: Arguments, ground: Ground) -> dict[str, Any]:
     """What was run, where, and with which budget."""
     scenario = ground.scenario
+    known = None if ground.is_tables else ground.settings
+    practice = known and vars(ground.effort) | {"settings": known}
     versions = ground.needs["versions"] | {"matplotlib": metadata.version("matplotlib")}
     return {
         "scenario": scenario.name,
@@ -194,7 +199,7 @@ def _about(arguments: Arguments, ground: Ground) -> dict[str, Any]:
         "watched": WATCHED,
         "customers": arguments.customers,
         "split": ground.needs["split"],
-        "practice": vars(ground.effort) | {"settings": ground.settings},
+        "practice": practice,
         "versions": versions,
         "source": ground.needs["source"],
     }

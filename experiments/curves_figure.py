@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.steps import ORACLE, PRACTICE
+from experiments.steps import OPTIMAL, ORACLE, PRACTICE
 from nba_gym.evaluation.report.figure import Figure, readable
 from nba_gym.evaluation.report.painters import Line, paint_levels, paint_lines, stacked
 from nba_gym.evaluation.report.svg import Style, colour, panel
@@ -17,8 +17,8 @@ from nba_gym.statistics import seed_interval
 
 Floats = NDArray[np.float64]
 _OWN, _REST = Style("agent", "o"), Style("faint")
-_LEVELS = {PRACTICE: Style("baseline", "", (7.0, 2.5)), ORACLE: Style("privileged", "", (2.0, 2.0))}
-_NAMES = {PRACTICE: "tuned practice", ORACLE: "myopic oracle"}
+_RIVAL, _BOUND = Style("baseline", "", (7.0, 2.5)), Style("privileged", "", (2.0, 2.0))
+_NAMES = {PRACTICE: "tuned practice", ORACLE: "myopic oracle", OPTIMAL: "optimum"}
 SETTLED = 0.5
 """Share of a curve after which the scale must hold it; what is earlier may lie below."""
 
@@ -66,11 +66,18 @@ def over_seeds(trainings: Sequence[Mapping[str, Any]]) -> Curve:
 _COLUMNS = ("steps", "seconds", "value", "low", "high")
 
 
+def lines_across(record: Mapping[str, Any]) -> dict[str, Style]:
+    """The levels that are drawn: the rival that agents are compared with, and who knows more."""
+    rival, bound = (PRACTICE, ORACLE) if record["practice"] else (ORACLE, OPTIMAL)
+    return {rival: _RIVAL, bound: _BOUND}
+
+
 def curves_figure(record: Mapping[str, Any], by: str) -> Figure:
     """Value per watched customer by ``steps`` (transitions) or ``seconds`` (of training)."""
     found = {kind: over_seeds(one["trainings"]) for kind, one in record["recipes"].items()}
     x_label, scale = _axis(by, max(getattr(curve, by)[-1] for curve in found.values()))
-    levels = {name: record["levels"][name]["watched"] for name in _LEVELS}
+    styles = lines_across(record)
+    rival, levels = next(iter(styles)), {name: record["levels"][name]["watched"] for name in styles}
     bottom, top = _limits(list(found.values()), levels)
     y_label = stacked("value", f"{record['currency']} per watched customer", 40)
 
@@ -84,11 +91,11 @@ def curves_figure(record: Mapping[str, Any], by: str) -> Figure:
             own = found[kind]
             lines.append(Line(getattr(own, by) / scale, own.mean, _OWN, (own.low, own.high)))
             paint_lines(axes, lines, x_label, y_label)
-            paint_levels(axes, [(levels[name][0], style) for name, style in _LEVELS.items()])
-            axes.axhspan(*levels[PRACTICE][1:], color=colour("baseline"), alpha=0.1, linewidth=0)
+            paint_levels(axes, [(levels[name][0], style) for name, style in styles.items()])
+            axes.axhspan(*levels[rival][1:], color=colour("baseline"), alpha=0.1, linewidth=0)
             axes.set_ylim(bottom, top)
             axes.set_xlim(left=0.0)
-            _label_levels(axes, levels)
+            _label_levels(axes, levels, styles)
 
         label = f"Learning curve of {readable(kind)} in {readable(record['scenario'])}"
         return panel(f"{by}-{kind}", label, paint, width=330, height=250)
@@ -121,7 +128,9 @@ def _limits(curves: Sequence[Curve], levels: Mapping[str, Sequence[float]]) -> t
     return low - room, high + room
 
 
-def _label_levels(axes: Any, levels: Mapping[str, Sequence[float]]) -> None:
+def _label_levels(
+    axes: Any, levels: Mapping[str, Sequence[float]], styles: Mapping[str, Style]
+) -> None:
     """Name the levels at their right end, the higher one above its line, the lower one below."""
     ranked = sorted(levels, key=lambda name: levels[name][0])
     for name, side in zip(ranked, (-1, 1), strict=True):
@@ -129,5 +138,5 @@ def _label_levels(axes: Any, levels: Mapping[str, Sequence[float]]) -> None:
         place |= {"xycoords": ("axes fraction", "data"), "ha": "right"}
         place["va"] = "bottom" if side > 0 else "top"
         place["bbox"] = {"facecolor": colour("paper"), "edgecolor": "none", "pad": 0.4}
-        shade = colour(_LEVELS[name].colour)
+        shade = colour(styles[name].colour)
         axes.annotate(_NAMES[name], (1.0, levels[name][0]), fontsize=10, color=shade, **place)

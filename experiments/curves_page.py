@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.curves_figure import curves_figure
+from experiments.curves_figure import curves_figure, lines_across
 from experiments.pages import as_json, in_percent, signed, write_text
-from experiments.steps import PRACTICE
 from nba_gym.errors import PolicyError
 from nba_gym.evaluation.card.page import table
 from nba_gym.evaluation.report.figure import readable
@@ -31,10 +30,13 @@ curve that begins below its panel enters it later.
 
 Lines across are greedy practice, tuned once for a scenario, with its 95 % interval over customers,
 and the myopic oracle, which sees the hidden half. Practice and agents meet the same customers with
-the same luck, so the tables tell smaller differences apart than these intervals suggest.
+the same luck, so the tables tell smaller differences apart than these intervals suggest. A scenario
+that is given as tables has no campaign to learn practice from. There the lines are the myopic
+oracle, which takes what earns most at once and knows every probability, and the exact optimum;
+agents are compared with the former, and recipes that imitate practice are left out.
 
 The tables are of the policy that was kept, on customers that nothing else
-looks at. *Gain* is its difference to tuned practice, paired by customer: the mean over seeds with
+looks at. *Gain* is its difference to the former line, paired by customer: the mean over seeds with
 Student's 95 % interval over seeds. A seed *wins* if the 95 % interval over customers of its gain
 lies above 0."""
 Record = Mapping[str, Any]
@@ -116,7 +118,7 @@ def page(records: Sequence[Record]) -> str:
 def section(record: Record) -> list[str]:
     """What the page says of one scenario."""
     name, unit = record["scenario"], record["currency"]
-    practice = record["practice"]
+    rival = next(iter(lines_across(record)))
     seeds = "1 training seed" if record["seeds"] == 1 else f"{record['seeds']} training seeds"
     budget = f"{record['steps']:,} transitions for" if record["steps"] else "that of"
     workers, cores = record["workers"], record["cores"]
@@ -126,9 +128,7 @@ def section(record: Record) -> list[str]:
         f"Version {record['scenario_version']} of the scenario (`{record['scenario_hash']}`), "
         f"{record['horizon']} {record['period']}s. {seeds}; budget: {budget} each recipe, "
         f"imitation not counted; {workers} at a time on {cores} cores, one torch "
-        f"thread each. Practice learned from a campaign of {practice['campaign']:,} "
-        f"customers and was tuned in at most {practice['trials']} trials on "
-        f"{practice['tuning']:,}. {record['watched']:,} customers are watched, "
+        f"thread each. {_of_practice(record)} {record['watched']:,} customers are watched, "
         f"{record['customers']:,} are in the table; {unit} per customer. "
         f"[All numbers]({FOLDER}/{name}.json).",
         "",
@@ -137,7 +137,7 @@ def section(record: Record) -> list[str]:
         f"![Value by seconds in {readable(name)}]({FOLDER}/{name}-seconds.svg)",
         "",
     ]
-    level = record["levels"][PRACTICE]["held_out"][0]
+    level = record["levels"][rival]["held_out"][0]
     ranked = sorted(record["recipes"].items(), key=lambda one: -_gain(one[1]["trainings"]).mean)
     rows = [row(kind, one["trainings"], level) for kind, one in ranked]
     for policy, groups in record["levels"].items():
@@ -148,6 +148,17 @@ def section(record: Record) -> list[str]:
     if record["seeds"] == 1:
         lines += ["Of one seed, bands and intervals are over customers, not over seeds.", ""]
     return lines
+
+
+def _of_practice(record: Record) -> str:
+    """What practice was given."""
+    practice = record["practice"]
+    if not practice:
+        return "Given as tables, so gains are over the myopic oracle."
+    return (
+        f"Practice learned from a campaign of {practice['campaign']:,} customers and was tuned in "
+        f"at most {practice['trials']} trials on {practice['tuning']:,}."
+    )
 
 
 def row(kind: str, trainings: Sequence[Record], level: float) -> list[str]:

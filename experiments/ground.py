@@ -1,4 +1,4 @@
-"""What every experiment in a world begins with: greedy practice, tuned once and kept."""
+"""What every experiment in a world begins with: whom agents are compared with, tuned and kept."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from experiments.stages import Stages
 from experiments.steps import Depends, learn_propensities, practice_depends, tune
 from nba_gym.effort import Effort
 from nba_gym.errors import PolicyError
-from nba_gym.policies import GreedyPractice, PracticeModel
+from nba_gym.policies import GreedyPractice, Policy, PracticeModel
 from nba_gym.policies.kept_models import load_model
 from nba_gym.scenario import Scenario, load_scenario
-from nba_gym.scenario.load import preset_names
+from nba_gym.truth import MyopicOracle
 
 
 class Ground:
-    """A world with tuned practice in it.
+    """A world with tuned practice in it, unless it is given as tables: no campaign tells of those.
 
     Args:
         scenario: The world.
@@ -55,7 +55,10 @@ class Ground:
 
     @property
     def file(self) -> Path:
-        """The settings as ``python -m agents.train --practice`` reads them; tunes if need be."""
+        """The settings as ``agents.train --practice`` reads them; tunes if need be.
+
+        Not in a world given as tables.
+        """
         _ = self.settings
         return self.stages.folder / "practice" / "practice.json"
 
@@ -64,25 +67,33 @@ class Ground:
         settings = self.settings
         return GreedyPractice(self.model, **settings)
 
+    @property
+    def is_tables(self) -> bool:
+        """Whether the world is given as tables, so that there is no practice in it."""
+        return self.scenario.tabular is not None
 
-def worlds_with_customers() -> tuple[str, ...]:
-    """Names of the scenarios that ship and are not given as tables."""
-    return tuple(name for name in preset_names() if load_scenario(name).tabular is None)
+    def rival(self) -> Policy:
+        """Whom agents are compared with: practice, or in tables what earns most at once."""
+        return MyopicOracle() if self.is_tables else self.practice()
 
 
-def load_worlds(names: tuple[str, ...]) -> dict[str, Scenario]:
+def load_worlds(names: tuple[str, ...], *, tables: bool = False) -> dict[str, Scenario]:
     """Scenarios by the name or file they were asked for.
 
+    Args:
+        names: Presets or TOML files.
+        tables: Whether worlds given as tables will do, in which there is no practice.
+
     Raises:
-        PolicyError: If one is given as tables (greedy practice knows campaigns, not tables), or
-            two have the same name, so that their results would lie in one place.
+        PolicyError: If one is given as tables and must not be, or two have the same name, so that
+            their results would lie in one place.
         ScenarioError: If there is no such scenario.
     """
     worlds = {name: load_scenario(name) for name in names}
     if not worlds:
         raise PolicyError("worlds must name at least one scenario, got none")
     for name, scenario in worlds.items():
-        if scenario.tabular is not None:
+        if scenario.tabular is not None and not tables:
             raise PolicyError(f"worlds must have customers, got {name!r}, which is given as tables")
     titles = [scenario.name for scenario in worlds.values()]
     for name, scenario in worlds.items():

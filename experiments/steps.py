@@ -29,6 +29,7 @@ from nba_gym.scenario import Scenario, load_scenario, scenario_hash
 
 PRACTICE = "greedy practice"
 ORACLE = "myopic oracle (privileged)"
+OPTIMAL = "optimal policy (privileged)"
 
 Depends = dict[str, Any]
 """Everything that the outcome of a step depends on, as plain values."""

@@ -78,7 +78,8 @@ class Training:
         """The command that trains."""
         command = [sys.executable, "-m", "agents.train", self.world, "--recipe", self.recipe]
         command += ["--seed", str(self.seed), "--threads", str(self.threads), "--out", str(out)]
-        command += ["--practice", str(ground.file), "--no-export"]
+        command += [] if ground.is_tables else ["--practice", str(ground.file)]
+        command += ["--no-export"]
         command += [] if self.steps is None else ["--steps", str(self.steps)]
         if self.looks is not None:
             command += ["--watch-every", str(self.load(ground.scenario).watch_every)]
@@ -120,15 +121,15 @@ def train(training: Training, ground: Ground, processes: Processes, *, timed: bo
     return folder
 
 
-def practice_values(ground: Ground, customers: int) -> Values:
-    """Value of the held-out customers under tuned practice, kept, ``(customers,)``."""
+def rival_values(ground: Ground, customers: int) -> Values:
+    """Value of the held-out customers under the rival of agents, kept, ``(customers,)``."""
 
     def make(folder: Path) -> None:
-        run = rollout(ground.practice(), ground.scenario, SPLIT.reporting(customers), SPLIT.seed)
+        run = rollout(ground.rival(), ground.scenario, SPLIT.reporting(customers), SPLIT.seed)
         np.save(folder / "values.npy", run.value)
 
     needs = ground.needs | {"customers": customers}
-    return np.load(ground.stages.keep("practice-values", needs, make) / "values.npy")
+    return np.load(ground.stages.keep("rival-values", needs, make) / "values.npy")
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Verdict:
 
     Attributes:
         value: Mean value of a customer, with its 95 % interval over customers.
-        gain: Mean paired difference to tuned practice, with its 95 % interval over customers.
+        gain: Mean paired difference to their rival, with its 95 % interval over customers.
     """
 
     value: Interval
@@ -145,26 +146,26 @@ class Verdict:
 
     @property
     def won(self) -> bool:
-        """Whether the agent is better than tuned practice beyond the luck of customers."""
+        """Whether the agent is better than its rival beyond the luck of customers."""
         return self.gain.low > 0.0
 
 
-def judge(training: Training, trained: Path, ground: Ground, practice: Values) -> Verdict:
-    """Compare a trained agent with tuned practice on customers that nothing else looks at, kept.
+def judge(training: Training, trained: Path, ground: Ground, rival: Values) -> Verdict:
+    """Compare a trained agent with its rival on customers that nothing else looks at, kept.
 
     Args:
         training: What was trained.
         trained: The folder that ``train`` left.
         ground: The world.
-        practice: What practice earns of these customers (``practice_values``).
+        rival: What ``Ground.rival`` earns of these customers (``rival_values``).
     """
-    customers = len(practice)
+    customers = len(rival)
 
     def make(folder: Path) -> None:
         policy = load_policy(trained / "weights.safetensors")
         held_out = SPLIT.reporting(customers)
         values = rollout(policy, ground.scenario, held_out, SPLIT.seed).value
-        gain = mean_interval(values - practice)
+        gain = mean_interval(values - rival)
         record = {"value": mean_interval(values), "gain": gain}
         (folder / "verdict.json").write_text(json.dumps(record, indent=2) + "\n")
 

@@ -27,7 +27,7 @@ from experiments.pages import as_json, short, write_text
 from experiments.processes import Processes
 from experiments.stages import Stages, what_runs
 from experiments.steps import run_folder
-from experiments.trainings import Training, judge, practice_values, train
+from experiments.trainings import Training, judge, rival_values, train
 from experiments.wins_page import PAGE, page, summary
 from nba_gym.effort import Effort
 from nba_gym.errors import check_least
@@ -113,7 +113,7 @@ def _write(about: dict[str, Any], paths: list[Path]) -> None:
 def _world(arguments: Arguments, world: str, scenario: Scenario, ground: Ground) -> dict[str, Any]:
     """One world: practice tuned and compiled code in the cache beforehand, then seed by seed."""
     _ = ground.settings  # tuned before anything is trained
-    practice = practice_values(ground, arguments.customers)
+    practice = rival_values(ground, arguments.customers)
     _warm_up(Training(world, arguments.recipe, 0, 1, threads=arguments.threads), ground)
     rows: list[dict[str, Any]] = []
     for seed in range(arguments.seeds):

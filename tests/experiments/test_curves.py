@@ -215,6 +215,33 @@ def test_curves_go_on_where_they_were_interrupted_and_are_those_of_the_trainings
     check_pages(tmp_path / "docs")
 
 
+def test_in_tables_agents_are_compared_with_what_earns_most_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(curves, "WATCHED", 40)
+    monkeypatch.setattr(steps, "tune_practice", None)  # there is none
+    recipes = tuple(small_recipe(tmp_path, name) for name in ("maskable_ppo", "a2c"))
+    told: list[list[str]] = []
+    monkeypatch.setattr(Processes, "run", run_here(told))
+    asked = Arguments(worlds=("mailing",), recipes=recipes, seeds=1, customers=300, workers=1)
+    main(asked)
+    assert ["--practice" in command for command in told] == [False]  # nothing is imitated
+    [found] = read_records(tmp_path / "docs")
+    assert found["practice"] is None
+    assert set(found["recipes"]) == {"a2c"}
+    levels = {name: groups["held_out"][0] for name, groups in found["levels"].items()}
+    assert levels["optimal policy (privileged)"] > levels["myopic oracle (privileged)"]
+    [agent] = found["recipes"]["a2c"]["trainings"]
+    gained = agent["held_out"][0] - levels["myopic oracle (privileged)"]
+    assert agent["gain"][0] == pytest.approx(gained, rel=1e-4, abs=1e-4)
+    check_pages(tmp_path / "docs")
+    assert "so gains are over the myopic oracle" in (tmp_path / "docs" / PAGE).read_text()
+    drawn = (tmp_path / "docs" / FOLDER / "mailing.svg").read_text()
+    assert "optimum" in drawn
+    assert "tuned practice" not in drawn
+    with pytest.raises(PolicyError, match="recipes must be some"):
+        main(replace(asked, recipes=recipes[:1]))
+
+
 def test_recipes_that_lack_or_repeat_are_refused_before_anything_is_done(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for recipes in ((), ("a2c", "a2c")):
