@@ -1,9 +1,9 @@
 """What the records tell of the hidden half, and what more of them would: ``make hidden``.
 
 Customers are acted on at random, mostly left alone. From their records, shown for one period or for
-several at once, each quantity of the hidden half is told by ridge regression; how well, on other
-customers, says how much of it can be known by somebody who adds up what is seen. It is a lower
-bound: what is not linear is missed.
+several at once, each quantity of the hidden half is told by ridge regression, or by boosted trees;
+how well, on other customers, says how much of it can be known by somebody who adds up what is seen,
+or who looks for thresholds and combinations as well. It is a lower bound of what can be known.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import tyro
@@ -29,6 +30,7 @@ from nba_gym.policies import UniformRandom
 from nba_gym.scenario import Scenario, load_scenario
 
 RIDGE = 10.0
+TREES = {"max_iter": 150, "learning_rate": 0.1, "max_leaf_nodes": 31, "early_stopping": False}
 WAITING = 0.8
 """Share of waiting among the choices: a customer who is contacted all the time soon leaves."""
 EVERY = 4
@@ -48,6 +50,10 @@ class Arguments:
     """customers side by side; half of them are learned from, the others are told"""
     steps: int = 60
     """periods that they live; journeys begin at all of their periods, and follow each other"""
+    by: Literal["ridge", "trees"] = "ridge"
+    """regression that tells; trees take minutes a quantity"""
+    only: tuple[str, ...] = ()
+    """quantities to tell, by parts of their names; all if none are given"""
     seed: int = 0
     """seed of the world and of the choices"""
     out: Path = Path("runs/hidden.json")
@@ -69,7 +75,7 @@ def main(arguments: Arguments) -> None:
         _show(name, found[name], arguments.periods)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(arguments.out) as draft:
-        record = {"periods": arguments.periods, "r_squared": found}
+        record = {"by": arguments.by, "periods": arguments.periods, "r_squared": found}
         draft.write_text(json.dumps(record, indent=2) + "\n")
     say(f"wrote {arguments.out}")
 
@@ -80,6 +86,15 @@ def told(scenario: Scenario, arguments: Arguments) -> dict[str, list[float]]:
     Quantities that do not vary are left out.
     """
     seen, hidden, names, n_records = _journeys(scenario, arguments)
+    wanted = [
+        j
+        for j, name in enumerate(names)
+        if not arguments.only or any(part in name for part in arguments.only)
+    ]
+    if not wanted:
+        raise PolicyError(f"only must be parts of {', '.join(names)}, got {arguments.only}")
+    hidden, names = hidden[:, :, wanted], [names[j] for j in wanted]
+    tell = _ridge if arguments.by == "ridge" else _trees
     half = seen.shape[1] // 2
     learned, others = (np.s_[:, :half], np.s_[:, half:])
     x, y = (part[learned].reshape(-1, part.shape[-1]) for part in (seen, hidden))
@@ -90,7 +105,7 @@ def told(scenario: Scenario, arguments: Arguments) -> dict[str, list[float]]:
     shares: list[Floats] = []
     for periods in arguments.periods:
         columns = n_records * periods
-        error = y_other - _ridge(x[:, :columns], y, x_other[:, :columns])
+        error = y_other - tell(x[:, :columns], y, x_other[:, :columns])
         spent = ((y_other - y_other.mean(axis=0)) ** 2).sum(axis=0)
         shares.append(1.0 - (error**2).sum(axis=0) / np.maximum(spent, 1e-12))
     return {
@@ -131,6 +146,19 @@ def _ridge(x: Floats, y: Floats, others: Floats) -> Floats:
     x, others = (np.hstack(pair) for pair in ((x, ones[0]), (others, ones[1])))
     weights = np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y)
     return others @ weights
+
+
+def _trees(x: Floats, y: Floats, others: Floats) -> Floats:
+    """What boosted trees say of others, one quantity after the other."""
+    from sklearn.ensemble import (  # pyright: ignore[reportMissingTypeStubs]
+        HistGradientBoostingRegressor,
+    )
+
+    told_of: list[Floats] = []
+    for target in y.T:
+        model: Any = HistGradientBoostingRegressor(random_state=0, **TREES)
+        told_of.append(model.fit(x, target).predict(others))
+    return np.stack(told_of, axis=1)
 
 
 def _show(name: str, shares: Mapping[str, list[float]], periods: tuple[int, ...]) -> None:

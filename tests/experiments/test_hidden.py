@@ -27,6 +27,24 @@ def test_records_tell_fatigue_and_awareness_and_nothing_of_what_shows_nowhere(tm
     assert "attention.web" not in shares  # the same for everybody
 
 
+def test_trees_find_what_cannot_be_added_up():
+    """Whether two columns agree: no sum tells, a tree does."""
+    x = np.random.default_rng(0).choice([-1.0, 1.0], size=(400, 3))
+    y = (x[:, :1] * x[:, 1:2]) + [[0.0, 5.0]]
+    others, known = x[200:], y[200:]
+    assert np.abs(hidden._ridge(x[:200], y[:200], others) - known).mean() > 0.8
+    assert np.abs(hidden._trees(x[:200], y[:200], others) - known).mean() < 0.2
+
+
+def test_only_some_quantities_can_be_told_by_trees_as_well():
+    asked = replace(SMALL, by="trees", only=("fatigue", "loyalty"))
+    shares = told(load_scenario("retail"), asked)
+    assert set(shares) == {"fatigue", "loyalty", "baseline_loyalty"}
+    assert shares["fatigue"][0] > 0.6
+    with pytest.raises(PolicyError, match=r"^only must be parts of .*fatigue.*, got \('tea',\)"):
+        told(load_scenario("retail"), replace(SMALL, only=("tea",)))
+
+
 def test_what_is_told_is_told_of_others(monkeypatch):
     """With labels by lot, nothing can be told of customers who were not learned from."""
     journeys = hidden._journeys
