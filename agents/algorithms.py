@@ -86,6 +86,7 @@ def build(
     observe: str = "records",
     tensorboard: Path | None = None,
     reward: Reward | None = None,
+    device: str = "cpu",
 ) -> Learner:
     """The learner that a recipe asks for.
 
@@ -96,6 +97,7 @@ def build(
         observe: ``"everything"`` for a privileged agent.
         tensorboard: Folder for TensorBoard.
         reward: What a period is worth to the agent; profit if not given.
+        device: Where the network is, as torch calls it. The customers stay where they are.
     """
     n_seen = len(populate(scenario, 1).features)
     shown: Any = "everything" if recipe.privileged_critic else observe
@@ -113,7 +115,7 @@ def build(
         "max_grad_norm": recipe.max_grad_norm,
         "tensorboard_log": str(tensorboard) if tensorboard else None,
         "seed": seed,
-        "device": "cpu",
+        "device": device,
     }
     model = BUILDERS[recipe.algorithm](Workplace(recipe, envs, n_seen, common))
     if tensorboard is None:  # SB3 would make a folder for it in that of the system

@@ -97,8 +97,10 @@ class Imitation:
         with one_blas_thread():
             choices = teacher.act(records, masks.astype(np.int8), generator)
         self.optimizer.param_groups[0]["lr"] = FIRST_RATE * (1.0 - self.period / self.periods)
-        seen, allowed, wanted = map(torch.as_tensor, (self.observations, masks, choices))
-        for rows in torch.from_numpy(generator.permutation(envs.num_envs)).split(ROWS):
+        rows_of_all = self.observations, masks, choices, generator.permutation(envs.num_envs)
+        place = self.policy.device
+        seen, allowed, wanted, order = (torch.as_tensor(x, device=place) for x in rows_of_all)
+        for rows in order.split(ROWS):
             loss = _doubtful_loss(self.policy, seen[rows], allowed[rows], wanted[rows], self._doubt)
             self.optimizer.zero_grad()
             loss.backward()

@@ -94,16 +94,17 @@ class Rollout(RolloutBuffer):
 
     def finish(self) -> None:
         """Advantages and returns, from rewards, ends and what the critic says."""
-        values, gain = self.worth.numpy(), np.zeros(self.n_envs, dtype=np.float32)
-        gains = self.gains.numpy()
+        values, gain = self.worth.cpu().numpy(), np.zeros(self.n_envs, dtype=np.float32)
+        gains = np.zeros((self.buffer_size, self.n_envs), dtype=np.float32)
         for t in reversed(range(self.buffer_size)):
             goes_on = 1.0 - self.ended[t].astype(np.float32)
             delta = self.rewards[t] + self.gamma * values[t + 1] * goes_on - values[t]
             gain = delta + self.gamma * self.gae_lambda * goes_on * gain
             gains[t] = gain
-        torch.add(self.gains, self.worth[:-1], out=self.targets)
+        self.targets.copy_(torch.from_numpy(gains + values[:-1]))
         if self.siblings > 1:
-            gains[:] = less_siblings(gains, self.ended, self.siblings)
+            gains = less_siblings(gains, self.ended, self.siblings)
+        self.gains.copy_(torch.from_numpy(gains))
         self.full = True
 
     def batches(self, size: int, luck: np.random.Generator) -> Iterator[Batch]:
@@ -114,6 +115,7 @@ class Rollout(RolloutBuffer):
             *(x.flatten() for x in (self.chosen, self.chances, self.gains, self.targets)),
         )
         order = torch.from_numpy(luck.permutation(self.buffer_size * self.n_envs))
+        order = order.to(self.seen.device)
         for rows in order.split(size):
             yield Batch(*(part.index_select(0, rows) for part in flat))
 
@@ -163,7 +165,7 @@ class LeanPPO(MaskablePPO):
             rows.seen[t] = torch.from_numpy(self._last_obs)
             rows.masks[t] = torch.from_numpy(masks_of(env))
             self._choose(rows, t)
-            seen, rewards, dones, infos = env.step(rows.chosen[t].numpy())
+            seen, rewards, dones, infos = env.step(rows.chosen[t].cpu().numpy())
             self.num_timesteps += env.num_envs
             callback.update_locals(locals())
             if not callback.on_step():
@@ -198,6 +200,7 @@ class LeanPPO(MaskablePPO):
         chances = torch.log_softmax(logits, dim=1)
         sums = chances.exp().cumsum(dim=1)
         uniform = torch.from_numpy(self.luck.random((len(sums), 1), dtype=np.float32))
+        uniform = uniform.to(sums.device)
         # the first action whose cumulated probability is above the number: never a forbidden one
         chosen = (sums <= uniform * sums[:, -1:]).sum(dim=1)
         rows.chosen[t] = chosen
@@ -217,7 +220,7 @@ class LeanPPO(MaskablePPO):
         self._update_info_buffer([infos[i] for i in over], dones[over])
         for i in over:
             if infos[i].get("TimeLimit.truncated", False):
-                last = torch.from_numpy(infos[i]["terminal_observation"])[None]
+                last = torch.from_numpy(infos[i]["terminal_observation"])[None].to(self.device)
                 rows.rewards[t, i] += self.gamma * float(self._values(last))
 
     def train(self) -> None:
@@ -249,7 +252,7 @@ class LeanPPO(MaskablePPO):
                     f"{self.num_timesteps:,} transitions"
                 )
             self.logger.record(f"train/{name}", mean)
-        values, returns = rows.worth[:-1].numpy().ravel(), rows.targets.numpy().ravel()
+        values, returns = (x.cpu().numpy().ravel() for x in (rows.worth[:-1], rows.targets))
         self.logger.record("train/explained_variance", explained_variance(values, returns))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/clip_range", clip)

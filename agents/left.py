@@ -41,9 +41,11 @@ class Left:
     evaluation: dict[str, Any] | None = None
 
 
-def save_training(folder: Path, scenario: Scenario, recipe: dict[str, Any], seed: int) -> None:
-    """Write beside the weights what they were trained in and with."""
-    about = {"scenario": scenario.model_dump(mode="json"), "recipe": recipe, "seed": seed}
+def save_training(
+    folder: Path, scenario: Scenario, recipe: dict[str, Any], seed: int, **others: Any
+) -> None:
+    """Write beside the weights what they were trained in, with, and by (threads, device)."""
+    about = {"scenario": scenario.model_dump(mode="json"), "recipe": recipe, "seed": seed, **others}
     with whole_file(folder / TRAINING) as draft:
         draft.write_text(json.dumps(about, indent=2) + "\n")
 

@@ -51,7 +51,7 @@ def read_learner(learner: Learner) -> Tree:
     if getattr(model, "replay_buffer", None) is not None:
         tree["replay"] = _read_replay(model.replay_buffer)
     if getattr(model, "_last_lstm_states", None) is not None:
-        memory = [part.numpy().copy() for side in model._last_lstm_states for part in side]
+        memory = [part.cpu().numpy().copy() for side in model._last_lstm_states for part in side]
         tree["memory"] = {str(i): part for i, part in enumerate(memory)}
     return tree
 
@@ -70,7 +70,8 @@ def write_learner(learner: Learner, tree: Tree) -> None:
     if "replay" in tree:
         _write_replay(model.replay_buffer, tree["replay"])
     if "memory" in tree:
-        parts = [torch.from_numpy(tree["memory"][str(i)]) for i in range(4)]
+        kept = [torch.from_numpy(tree["memory"][str(i)]) for i in range(4)]
+        parts = [part.to(model.device) for part in kept]
         kind = type(model._last_lstm_states)
         model._last_lstm_states = kind((parts[0], parts[1]), (parts[2], parts[3]))
     _write_generators(model, tree["generators"])
@@ -78,7 +79,7 @@ def write_learner(learner: Learner, tree: Tree) -> None:
 
 def read_module(module: nn.Module) -> Tree:
     """Weights and buffers of a network, as copies by name."""
-    return {name: value.numpy().copy() for name, value in module.state_dict().items()}
+    return {name: value.cpu().numpy().copy() for name, value in module.state_dict().items()}
 
 
 def write_module(module: nn.Module, tree: Tree) -> None:
@@ -91,7 +92,7 @@ def read_optimizer(optimizer: torch.optim.Optimizer) -> Tree:
     state = optimizer.state_dict()
     kept: Tree = {
         str(i): {
-            name: value.numpy().copy() if isinstance(value, torch.Tensor) else value
+            name: value.cpu().numpy().copy() if isinstance(value, torch.Tensor) else value
             for name, value in entry.items()
         }
         for i, entry in state["state"].items()
@@ -170,6 +171,8 @@ def _read_generators(model: Any) -> Tree:
     }
     if hasattr(model, "luck"):
         tree["luck"] = model.luck.bit_generator.state
+    if model.device.type == "cuda":
+        tree["cuda"] = torch.cuda.get_rng_state(model.device).numpy().copy()
     return tree
 
 
@@ -180,3 +183,5 @@ def _write_generators(model: Any, tree: Tree) -> None:
     model.action_space.np_random.bit_generator.state = tree["actions"]
     if hasattr(model, "luck"):
         model.luck.bit_generator.state = tree["luck"]
+    if "cuda" in tree:
+        torch.cuda.set_rng_state(torch.from_numpy(tree["cuda"]), model.device)

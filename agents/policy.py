@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -186,7 +187,10 @@ def policy_of(
     Raises:
         PolicyError: If it is a model of another kind.
     """
-    scores, parts = _parts(network or model.policy)
+    network = network or model.policy
+    if network.device.type != "cpu":  # a policy acts where the customers are
+        network = copy.deepcopy(network).cpu()
+    scores, parts = _parts(network)
     layers = [layer for part in parts for layer in part.modules()]
     n = next(_inputs(layer) for layer in layers if isinstance(layer, (nn.Linear, nn.LSTM)))
     normaliser = normaliser or model.get_vec_normalize_env()

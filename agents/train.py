@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 import nba_gym
 from agents.algorithms import build
 from agents.checkpoint import Tree
+from agents.devices import find_device
 from agents.diary import diary
 from agents.files import only_one
 from agents.keeper import Keep, versions
@@ -79,6 +80,7 @@ def train(
     taught_by: Tree | None = None,
     tell: Callable[[int, dict[str, float]], None] | None = None,
     reward: Reward | None = None,
+    device: str = "cpu",
 ) -> Trained:
     """Train an agent.
 
@@ -104,6 +106,8 @@ def train(
         tell: Called after each look at the held-out customers with transitions and numbers by name.
         reward: What a period is worth to the agent, and a customer in the learning curve; profit if
             not given.
+        device: Where the network learns; see ``agents.devices.find_device``. Results are the same
+            to the bit on the processor only.
 
     Raises:
         PolicyError: If the recipe imitates and there is no teacher, or a privileged agent is to
@@ -121,7 +125,8 @@ def train(
     check_least(1, threads=torch_threads, watch_every=every)
     check_least(2, watch_customers=watch_customers)
     torch.set_num_threads(torch_threads)
-    where = {"observe": observe, "tensorboard": tensorboard, "reward": reward}
+    place = str(find_device(device))
+    where = {"observe": observe, "tensorboard": tensorboard, "reward": reward, "device": place}
     learner = build(scenario, recipe, seed=seed, **where)
     looks = {"every": every, "customers": watch_customers, "patience": patience}
     watch = Watch(
@@ -142,6 +147,7 @@ def train(
         "scenario": {"name": scenario.name, "hash": scenario_hash(scenario)},
         "seed": seed,
         "torch_threads": torch_threads,
+        "device": place,
         "observe": observe,
         "watch": looks,
         "taught_by": taught_by,
@@ -174,6 +180,8 @@ class Arguments:
     """folder for everything; by default runs/train-<scenario>-<seed>, and what is not as usual"""
     threads: int = 1
     """threads of torch"""
+    device: str = "cpu"
+    """where the network learns, as torch calls it: cpu, cuda, cuda:1; or auto: a GPU if any"""
     everything: bool = False
     """show the hidden half: a privileged agent, for comparison only (from scratch)"""
     resume: bool = False
@@ -203,6 +211,7 @@ def main(arguments: Arguments) -> None:
     check_least(0, seed=arguments.seed)
     recipe = recipe.with_changes(watch_every=arguments.watch_every)
     check_least(1, threads=arguments.threads)
+    find_device(arguments.device)
     taught_by: Tree | None = None
     if arguments.practice is not None:
         campaign, chosen = read_settings(arguments.practice)  # a mistake is told at once
@@ -243,6 +252,7 @@ def _train(
                 teacher=_teacher(scenario, arguments.practice) if recipe.imitate > 0.0 else None,
                 seed=arguments.seed,
                 torch_threads=arguments.threads,
+                device=arguments.device,
                 tensorboard=out / "tensorboard",
                 observe="everything" if arguments.everything else "records",
                 patience=arguments.patience,
@@ -293,7 +303,8 @@ def _write(
     with whole_file(out / "learning_curve.json") as draft:
         draft.write_text(json.dumps(curve, indent=2) + "\n")
     save_policy(done.policy, out / "weights.safetensors")
-    save_training(out, scenario, recipe.as_dict(), arguments.seed)
+    by = {"torch_threads": arguments.threads, "device": str(done.model.device)}
+    save_training(out, scenario, recipe.as_dict(), arguments.seed, **by)
     written = ["learning_curve.json", "weights.safetensors", "training.json", "tensorboard/"]
     if arguments.everything or done.policy.remembers or not arguments.export:
         shutil.rmtree(out / "policy", ignore_errors=True)  # it is not that of these weights

@@ -72,7 +72,7 @@ class MaskedReplayBuffer(ReplayBuffer):
             self._normalize_reward(self.rewards[at, of][:, None], env),
             self.next_masks[at, of],
         )
-        return MaskedSamples(*(torch.as_tensor(part) for part in data))
+        return MaskedSamples(*(torch.as_tensor(part, device=self.device) for part in data))
 
 
 def explore(
@@ -86,7 +86,7 @@ def explore(
     chosen = any_allowed(masks, luck)
     if model.num_timesteps >= learning_starts:
         with torch.no_grad():
-            values = model.worths(torch.as_tensor(model._last_obs))
+            values = model.worths(torch.as_tensor(model._last_obs, device=model.device)).cpu()
         best = torch.where(torch.as_tensor(masks), values, -torch.inf).argmax(dim=1).numpy()
         chosen = np.where(luck.random(len(masks)) < model.exploration_rate, chosen, best)
     return chosen, chosen

@@ -19,7 +19,7 @@ from nba_gym.errors import CheckpointError, PolicyError
 from nba_gym.files import whole_file
 from nba_gym.policies import RoundRobin
 from nba_gym.scenario.load import load_scenario
-from tests.agents.kills import NAMES, digest, small
+from tests.agents.kills import NAMES, digest, tiny
 
 SCENARIO = load_scenario("retail")
 QUICK: Any = {"watch_customers": 20, "quiet": True}
@@ -59,12 +59,6 @@ def stop_at_look(number: int) -> Any:
             raise StoppedError
 
     return tell
-
-
-def tiny(name: str) -> Any:
-    recipe = small(name)
-    steps, every = (4_000, 15) if name.endswith("dqn") else (10_000, 1)
-    return recipe.with_changes(steps=min(recipe.steps, steps), watch_every=every)
 
 
 @pytest.mark.parametrize("name", NAMES)
