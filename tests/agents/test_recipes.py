@@ -57,7 +57,7 @@ def test_a_setting_that_cannot_be_is_refused_by_name(name, changes, said):
 def test_a_recipe_of_ones_own_is_read_from_its_file_and_refused_with_its_name(tmp_path):
     text, path = (FOLDER / "a2c.toml").read_text(), tmp_path / "mine.toml"
     path.write_text(text.replace("entropy = 0.01", "entropy = 0.5"))
-    assert vars(load_recipe("retail", str(path)))["entropy"] == 0.5
+    assert vars(load_recipe("hotel", str(path)))["entropy"] == 0.5
     for broken, said in (
         (text.replace("entropy = ", "entrpy = "), "mine.toml: entrpy is not a known .*'entropy'"),
         (text.replace("entropy = ", "# "), "mine.toml: entropy must be given"),
@@ -67,4 +67,4 @@ def test_a_recipe_of_ones_own_is_read_from_its_file_and_refused_with_its_name(tm
     ):
         path.write_text(broken)
         with pytest.raises(PolicyError, match=said):
-            load_recipe("retail", str(path))
+            load_recipe("hotel", str(path))
