@@ -47,8 +47,8 @@ NAMES = ("maskable_ppo", "dqn", "recurrent_ppo", "a2c", "qrdqn", "maskable_ppo_h
 
 
 def small(name: str) -> Recipe:
-    """A recipe that takes a second or two in all its phases."""
-    recipe = load_recipe(WORLD, name)
+    """A recipe that takes a second or two in all its phases, the same whatever is tuned."""
+    recipe = load_recipe("any world without a table of its own", name)
     kept = ("imitate", "critic_alone") if recipe.imitate == 0.0 else ()
     known = {key: SMALL[key] for key in recipe.as_dict() if key in SMALL and key not in kept}
     return recipe.with_changes(**known | {"steps": SMALL["steps"] * LONGER.get(name, 1)})
