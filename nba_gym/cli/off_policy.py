@@ -6,7 +6,7 @@ import math
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nba_gym.cli.common import (
     Chosen,
@@ -44,9 +44,9 @@ class OffPolicy:
 
     Try:
 
-    nba-gym simulate retail --policy random --periods 6 --customers 50_000 --out runs/log
+    nba-gym simulate retail --policy wait --epsilon 0.5 --periods 6 --out runs/log
 
-    nba-gym off-policy retail runs/log --policies wait robin --periods 6 --truth 100_000
+    nba-gym off-policy retail runs/log --policies wait random --truth 100_000
     """
 
     scenario: Name
@@ -134,6 +134,9 @@ def _check_same_world(folder: Path, scenario: Scenario) -> None:
         about = json.loads((folder / "simulation.json").read_text())["scenario"]
     except (OSError, ValueError, KeyError, TypeError):
         return
+    if not isinstance(about, dict):
+        return
+    about = cast(dict[str, Any], about)
     if about.get("hash") != scenario_hash(scenario):
         raise DataError(
             f"log must be of {scenario.name} as it is given ({scenario_hash(scenario)}), "
@@ -198,10 +201,15 @@ def _warnings(rows: list[dict[str, Any]]) -> list[str]:
     for row in rows:
         if row["covered_high"] < 1.0:
             lines.append(
-                f"careful: the log never tried {1.0 - row['covered']:.1%} of what {row['policy']} "
-                "would do; its estimates are of something else"
+                f"careful: the log seems never to have tried {1.0 - row['covered']:.1%} of what "
+                f"{row['policy']} would do; its estimates are of something else"
             )
-        elif row["effective"] < FEW:
+        if row["covered"] - 1.0 > 2.0 * (row["covered"] - row["covered_low"]):
+            lines.append(
+                f"careful: what {row['policy']} would do is {row['covered']:.1%} of what can be "
+                "done; it can be 100 % at most, so look whether propensities belong to what was done"
+            )
+        if row["effective"] < FEW:
             lines.append(
                 f"careful: {row['effective']:,.0f} customers in effect for {row['policy']}; judge "
                 "fewer --periods, log more customers, or log a policy that is more like it"

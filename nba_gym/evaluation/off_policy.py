@@ -47,6 +47,8 @@ Floats = NDArray[np.float64]
 ESTIMATORS = ("importance", "weighted", "direct", "doubly robust", "weighted doubly robust")
 """Ways to judge a policy by another's log, by name."""
 SURE = Interval(1.0, 1.0, 1.0)
+HEAVIEST = 1e100
+"""Weights beyond it are refused: their squares would be no numbers."""
 ROUNDING = 1e-9
 """By how much a probability may exceed 1."""
 AS_LOGGED = "as logged"
@@ -218,11 +220,20 @@ def _judge(name: str, policy: Policy, log: LoggedJourneys, folds: int) -> Judged
     seen = zip(log.observations, log.masks, strict=True)
     chances = np.stack([chances_of(policy, shown, masks) for shown, masks in seen])
     of_done = np.take_along_axis(chances, log.actions[..., None], axis=2)[..., 0]
-    ratios: Floats = of_done / log.propensities
-    weights: Floats = np.cumprod(np.where(log.running, ratios, 1.0), axis=0, dtype=np.float64)
-    total = weights.sum(axis=1)
-    if not total.all():
-        lost = int(np.argmin(total > 0.0))
+    with np.errstate(over="ignore"):
+        ratios: Floats = of_done / log.propensities
+    with np.errstate(over="ignore", invalid="ignore"):
+        weights: Floats = np.cumprod(np.where(log.running, ratios, 1.0), axis=0, dtype=np.float64)
+    beyond = np.argwhere(~(weights < HEAVIEST))
+    if len(beyond):
+        t, i = beyond[0]
+        raise DataError(
+            f"propensity must not be so small that weights exceed {HEAVIEST:g}, got "
+            f"{log.propensities[t, i]:g} (journey {i}, period {t})"
+        )
+    possible = (log.running & (weights > 0.0)).any(axis=1) | ~log.running.any(axis=1)
+    if not possible.all():
+        lost = int(np.argmin(possible))
         raise DataError(
             f"journeys must include some that {name} could have lived, got none of {lost + 1} "
             f"periods: judge fewer, or log more customers"
@@ -236,7 +247,7 @@ def _judge(name: str, policy: Policy, log: LoggedJourneys, folds: int) -> Judged
         discount=log.discount,
         folds=folds,
     )
-    none, shares = np.zeros((periods, n)), weights / total[:, None]
+    none, shares = np.zeros((periods, n)), weights / weights.sum(axis=1)[:, None]
     parts = {
         "importance": _sum(log, weights, none, none),
         "weighted": _ratio(log, n * shares, none, none),

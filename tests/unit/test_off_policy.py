@@ -417,7 +417,17 @@ def test_the_command_warns_of_few_customers_and_of_what_was_never_tried(
         frame = pl.read_parquet(path)
         frame.with_columns(propensity=pl.lit(1.0)).write_parquet(path)
     call(monkeypatch, "off-policy", "control", log, "--policies", "random")
-    assert "careful: the log never tried" in capsys.readouterr().out
+    assert "careful: the log seems never to have tried" in capsys.readouterr().out
+    for path in events.iterdir():
+        frame = pl.read_parquet(path)
+        frame.with_columns(propensity=pl.lit(0.01)).write_parquet(path)
+    call(monkeypatch, "off-policy", "control", log, "--policies", "random")
+    assert "it can be 100 % at most, so look whether propensities" in capsys.readouterr().out
+    for path in events.iterdir():
+        frame = pl.read_parquet(path)
+        frame.with_columns(propensity=pl.lit(1e-200)).write_parquet(path)
+    with pytest.raises(SystemExit, match=r"propensity must not be so .* got 1e-200 \(jou"):
+        call(monkeypatch, "off-policy", "control", log, "--policies", "random")
 
 
 @pytest.mark.parametrize(
