@@ -207,7 +207,7 @@ def _warnings(rows: list[dict[str, Any]]) -> list[str]:
         if row["covered"] - 1.0 > 2.0 * (row["covered"] - row["covered_low"]):
             lines.append(
                 f"careful: what {row['policy']} would do is {row['covered']:.1%} of what can be "
-                "done; it can be 100 % at most, so look whether propensities belong to what was done"
+                "done; it can be 100 % at most, so see whether propensities are of what was done"
             )
         if row["effective"] < FEW:
             lines.append(

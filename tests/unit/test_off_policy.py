@@ -422,7 +422,7 @@ def test_the_command_warns_of_few_customers_and_of_what_was_never_tried(
         frame = pl.read_parquet(path)
         frame.with_columns(propensity=pl.lit(0.01)).write_parquet(path)
     call(monkeypatch, "off-policy", "control", log, "--policies", "random")
-    assert "it can be 100 % at most, so look whether propensities" in capsys.readouterr().out
+    assert "it can be 100 % at most, so see whether propensities" in capsys.readouterr().out
     for path in events.iterdir():
         frame = pl.read_parquet(path)
         frame.with_columns(propensity=pl.lit(1e-200)).write_parquet(path)
